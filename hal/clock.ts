@@ -1,0 +1,31 @@
+/** Undoes a subscription or a scheduled call. Calling it twice does nothing more. */
+export type Cancel = () => void;
+
+/**
+ * How far the wall clock can be trusted.
+ *
+ * - `synchronised`: the kernel says that a time source disciplines it
+ * - `unsynchronised`: it free-runs since boot, and may be years off (no battery clock)
+ */
+export type WallQuality = "synchronised" | "unsynchronised";
+
+/**
+ * The two clocks of a box. Holds, debounces and time-outs use the monotonic one, records the wall
+ * one; nothing is ever ordered by wall time.
+ */
+export interface Clock {
+  /** Milliseconds of `CLOCK_MONOTONIC`, with a fraction; never steps, origin is the system's boot. */
+  monotonicMs(): number;
+  /** Milliseconds since 1970-01-01T00:00:00Z, an integer; may step. */
+  wallMs(): number;
+  /** How far {@link Clock.wallMs} can be trusted now. */
+  wallQuality(): WallQuality;
+  /**
+   * Resolves after `delayMs` of monotonic time.
+   *
+   * @throws the signal's reason as soon as `signal` is aborted.
+   */
+  sleep(delayMs: number, signal: AbortSignal): Promise<void>;
+  /** Calls `callback` once after `delayMs` of monotonic time, unless cancelled before. */
+  schedule(delayMs: number, callback: () => void): Cancel;
+}

@@ -1,0 +1,49 @@
+/** How one GPIO line is requested (GPIO character device v2, `linux/gpio.h`). */
+export interface GpioSettings {
+  /** Chip by name or label: `gpiochip0`, `pinctrl-bcm2711`. */
+  readonly chip: string;
+  /** Line offset on the chip, from 0. */
+  readonly line: number;
+  /** `output` starts at {@link GpioSettings.initial}. */
+  readonly direction: "input" | "output";
+  /** Level of an output when requested, logical. Default `false`. */
+  readonly initial?: boolean;
+  /** Logical `true` is a low voltage. Default `false`. */
+  readonly activeLow?: boolean;
+  /** Pull of an input. Default `as-is`. */
+  readonly bias?: "as-is" | "disabled" | "pull-up" | "pull-down";
+  /** The kernel reports a level only when it held this long, in ms. Default 0. */
+  readonly debounceMs?: number;
+}
+
+/** A change of level on an input. */
+export interface GpioEdge {
+  /** Logical level after the edge. */
+  readonly active: boolean;
+  /** Kernel time stamp on the scale of `Clock.monotonicMs`. */
+  readonly atMonotonicMs: number;
+  /** Counts this line's edges from 1; a gap means that edges were lost. */
+  readonly sequence: number;
+}
+
+/** A requested line. Levels are logical: active-low is already undone. */
+export interface GpioLine extends AsyncDisposable {
+  /** What it was requested with. */
+  readonly settings: GpioSettings;
+  /** The level now. @throws `HalError` `disconnected`. */
+  read(): boolean;
+  /**
+   * Drives an output at once, before this call returns.
+   *
+   * @throws `HalError` `invalid` on an input, `disconnected`.
+   */
+  write(active: boolean): void;
+  /** Edges in order until `signal` aborts. At most 1,024 are held; older ones show as a gap. */
+  edges(signal: AbortSignal): AsyncIterable<GpioEdge>;
+}
+
+/** Requests GPIO lines, each exclusively. */
+export interface GpioHost {
+  /** @throws `HalError` `not-found`, `permission`, `busy`, `invalid`, `unsupported`. */
+  request(settings: GpioSettings, signal: AbortSignal): Promise<GpioLine>;
+}
