@@ -1,0 +1,312 @@
+/**
+ * The box: joins readers, policy and doors. Everything it needs comes in by its constructor; it
+ * knows no operating system, no network and no file.
+ *
+ * @module
+ */
+import type { Cancel, Clock } from "../../hal/mod.ts";
+import type { CardReader, InputLine, OutputLine, ReaderEvent } from "../../drivers/contract.ts";
+import type {
+  BoxCommand,
+  BoxEvent,
+  BoxStatus,
+  CommandOutcome,
+  DoorMode,
+} from "../../sync/wire/mod.ts";
+import type { DoorConfig, ResolvedConfig } from "../config/mod.ts";
+import { DoorController, type DoorTraits, energised } from "../door/mod.ts";
+import type { EventSink } from "../journal/contract.ts";
+import type { Log } from "../log.ts";
+import {
+  bindPolicy,
+  type BoundPolicy,
+  cardKeyFromRead,
+  cardNumberOf,
+  type CompiledPolicy,
+  decide,
+  LocalTime,
+} from "../policy/mod.ts";
+import type { BoxMetrics } from "./metrics.ts";
+
+/** The devices of a box, opened by whoever knows how, under the ids of `box.yaml`. */
+export interface BoxDevices {
+  readonly readers: ReadonlyMap<string, CardReader>;
+  readonly outputs: ReadonlyMap<string, OutputLine>;
+  readonly inputs: ReadonlyMap<string, InputLine>;
+}
+
+/** What a box needs beside its devices. */
+export interface BoxHost {
+  readonly clock: Clock;
+  readonly journal: EventSink;
+  readonly log: Log;
+  readonly metrics: BoxMetrics;
+  /** Modes of doors across restarts. */
+  readonly modes: { of(door: string): DoorMode; set(door: string, mode: DoorMode): void };
+}
+
+interface Portal {
+  readonly index: number;
+  readonly config: DoorConfig;
+  readonly controller: DoorController;
+  /** When the card was read for which the lock is about to be driven. */
+  grantReadMs: number | undefined;
+}
+
+/** How a command ended, for its result. */
+export interface CommandResult {
+  readonly outcome: CommandOutcome;
+  readonly detail?: string;
+}
+
+/** One box at work, from construction to disposal. */
+export class Box implements Disposable {
+  readonly #config: ResolvedConfig;
+  readonly #devices: BoxDevices;
+  readonly #host: BoxHost;
+  readonly #localTime: LocalTime;
+  readonly #portals = new Map<string, Portal>();
+  readonly #cancels: Cancel[] = [];
+  readonly #changeListeners = new Set<() => void>();
+  readonly #activeReleases = new Set<string>();
+  #policy: BoundPolicy | undefined;
+
+  /** Takes control of the doors at once: each goes to locked, or to the mode it was last given. */
+  constructor(config: ResolvedConfig, devices: BoxDevices, host: BoxHost) {
+    this.#config = config;
+    this.#devices = devices;
+    this.#host = host;
+    this.#localTime = new LocalTime(config.box.timezone);
+    for (const [id, output] of devices.outputs) this.#watchOutput(id, output);
+    for (const [id, input] of devices.inputs) this.#watchInput(id, input);
+    for (const [index, door] of config.doors.entries()) this.#addDoor(index, door);
+    for (const { input } of config.release) this.#watchRelease(input);
+    for (const reader of config.readers) this.#watchReader(reader.id, reader.door);
+  }
+
+  /** Puts a policy in force from the next tap on; `undefined` refuses everybody. */
+  setPolicy(compiled: CompiledPolicy | undefined): void {
+    const doors = this.#config.doors.map((door) => door.id);
+    this.#policy = compiled && bindPolicy(compiled, this.#config.box.name, doors);
+  }
+
+  /** Carries out a command. The caller has checked who sent it, and when. */
+  execute(command: BoxCommand): CommandResult {
+    const portal = this.#portals.get(command.door);
+    if (portal === undefined) {
+      const known = [...this.#portals.keys()].join(", ");
+      return { outcome: "refused", detail: `no door ${command.door} here; there are: ${known}` };
+    }
+    switch (command.name) {
+      case "door.open":
+        portal.controller.apply({ kind: "unlock", cause: "command" });
+        return { outcome: "done" };
+      case "door.mode":
+        portal.controller.apply({ kind: "mode", mode: command.mode });
+        try {
+          this.#host.modes.set(command.door, command.mode);
+        } catch (cause) {
+          const detail = `done, but a restart will forget it: ${(cause as Error).message}`;
+          this.#host.log.error("door mode not stored", { door: command.door, detail });
+          return { outcome: "done", detail };
+        }
+        return { outcome: "done" };
+      default:
+        return command satisfies never;
+    }
+  }
+
+  /** Doors and readers as the district is told. */
+  status(): Pick<BoxStatus, "doors" | "readers"> {
+    return {
+      doors: [...this.#portals.values()].map(({ controller }) => {
+        const { mode, unlocked, open, alarm } = controller.state;
+        return {
+          id: controller.traits.id,
+          mode,
+          unlocked,
+          ...(open === undefined ? {} : { open }),
+          ...(alarm === undefined ? {} : { alarm }),
+        };
+      }),
+      readers: this.#config.readers.map(({ id, door }) => ({
+        id,
+        door,
+        online: this.#devices.readers.get(id)?.online() ?? false,
+      })),
+    };
+  }
+
+  /** Calls back after each change of {@link Box.status}. */
+  onChange(listener: () => void): Cancel {
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
+  }
+
+  /** Stops deciding. Locks stay as they are until their outputs are disposed. */
+  [Symbol.dispose](): void {
+    for (const cancel of this.#cancels) cancel();
+    for (const { controller } of this.#portals.values()) controller[Symbol.dispose]();
+    this.#changeListeners.clear();
+  }
+
+  #changed(): void {
+    for (const listener of this.#changeListeners) listener();
+  }
+
+  #record(event: BoxEvent): void {
+    const { clock, journal, log, metrics } = this.#host;
+    const startMs = clock.monotonicMs();
+    journal.append(event).then(
+      () => metrics.append.observe((clock.monotonicMs() - startMs) / 1000),
+      (cause: unknown) => {
+        metrics.appendFailures.inc();
+        log.error("event not stored", { kind: event.kind, cause: String(cause) });
+      },
+    );
+  }
+
+  #addDoor(index: number, config: DoorConfig): void {
+    const { id, kind, holdMs, heldOpenMs } = config;
+    const traits: DoorTraits = { id, kind, holdMs, heldOpenMs };
+    const lock = this.#devices.outputs.get(config.lock)!;
+    const contact = config.contact === undefined
+      ? undefined
+      : this.#devices.inputs.get(config.contact)!;
+    const requestToExit = config.requestToExit === undefined
+      ? undefined
+      : this.#devices.inputs.get(config.requestToExit)!;
+    const readers = this.#config.readers.filter((reader) => reader.door === id)
+      .map((reader) => this.#devices.readers.get(reader.id)!);
+    const controller = new DoorController(traits, {
+      lock,
+      readers,
+      ...(contact === undefined ? {} : { contact }),
+      ...(requestToExit === undefined ? {} : { requestToExit }),
+    }, {
+      clock: this.#host.clock,
+      record: (event) => this.#record(event),
+      onChange: () => this.#changed(),
+    }, this.#host.modes.of(id));
+    const portal: Portal = { index, config, controller, grantReadMs: undefined };
+    this.#portals.set(id, portal);
+    this.#cancels.push(lock.onDriven((active, atMonotonicMs) => {
+      const readMs = portal.grantReadMs;
+      portal.grantReadMs = undefined;
+      // A relay that is already on is not driven again; its relocking is no answer to a tap.
+      if (readMs === undefined || active !== energised(kind, true)) return;
+      this.#host.metrics.tapToRelay.observe((atMonotonicMs - readMs) / 1000);
+    }));
+  }
+
+  #watchOutput(output: string, line: OutputLine): void {
+    let last: boolean | undefined;
+    this.#cancels.push(line.onDriven((active) => {
+      if (active === last) return;
+      last = active;
+      this.#record({ kind: "output.changed", output, active });
+    }));
+  }
+
+  #watchInput(input: string, line: InputLine): void {
+    this.#cancels.push(line.onChange((active) => {
+      if (active !== undefined) this.#record({ kind: "input.changed", input, active });
+    }));
+  }
+
+  #watchRelease(input: string): void {
+    const line = this.#devices.inputs.get(input)!;
+    const follow = (active: boolean | undefined) => {
+      // An input that fell silent keeps what it last said: people get out.
+      if (active === undefined || active === this.#activeReleases.has(input)) return;
+      if (active) this.#activeReleases.add(input);
+      else this.#activeReleases.delete(input);
+      const released = this.#activeReleases.size > 0;
+      for (const { controller } of this.#portals.values()) {
+        controller.apply({ kind: "release", active: released });
+      }
+      this.#record({ kind: active ? "release.activated" : "release.cleared", input });
+    };
+    this.#cancels.push(line.onChange(follow));
+    follow(line.active());
+  }
+
+  #watchReader(id: string, door: string): void {
+    const reader = this.#devices.readers.get(id)!;
+    const portal = this.#portals.get(door)!;
+    this.#cancels.push(reader.onEvent((event) => {
+      if (event.kind === "card") this.#card(id, reader, portal, event);
+      else this.#readerEvent(id, reader, portal, event);
+    }));
+  }
+
+  #card(
+    id: string,
+    reader: CardReader,
+    portal: Portal,
+    event: Extract<ReaderEvent, { kind: "card" }>,
+  ): void {
+    const { clock, metrics } = this.#host;
+    const door = portal.config.id;
+    const key = cardKeyFromRead(event.bits, event.data);
+    const wallMs = clock.wallMs();
+    const place = { index: portal.index, mode: portal.controller.state.mode };
+    const decision = decide(this.#policy, place, key, {
+      wallMs,
+      local: this.#localTime.at(wallMs),
+    });
+    if (decision.granted) {
+      const { credential, cardholder } = decision;
+      portal.grantReadMs = event.receivedMonotonicMs;
+      portal.controller.apply({
+        kind: "unlock",
+        cause: "access",
+        event: { kind: "access.granted", door, reader: id, credential, cardholder },
+      });
+      reader.show("granted");
+      metrics.taps.inc({ result: "granted" });
+      return;
+    }
+    reader.show("denied");
+    const { granted: _granted, ...why } = decision;
+    const card = why.credential === undefined ? { card: cardNumberOf(key) } : {};
+    this.#record({ kind: "access.denied", door, reader: id, ...why, ...card });
+    metrics.taps.inc({ result: why.reason });
+  }
+
+  #readerEvent(
+    reader: string,
+    handle: CardReader,
+    portal: Portal,
+    event: Exclude<ReaderEvent, { kind: "card" }>,
+  ): void {
+    switch (event.kind) {
+      case "keys":
+        // Digits may be a PIN: the record says only how many there were.
+        this.#record({ kind: "reader.keys", reader, count: event.keys.length });
+        break;
+      case "online":
+        handle.show(portal.controller.restingFeedback());
+        this.#record({
+          kind: "reader.online",
+          reader,
+          ...(event.identity === undefined ? {} : { firmware: event.identity.firmware }),
+        });
+        break;
+      case "offline":
+        if (event.reason !== "closed") {
+          this.#record({ kind: "reader.offline", reader, reason: event.reason });
+        }
+        break;
+      case "tamper":
+        this.#record({ kind: "reader.tamper", reader, active: event.active });
+        break;
+      case "power":
+        this.#record({ kind: "reader.power", reader, failed: event.failed });
+        break;
+      default:
+        event satisfies never;
+    }
+    this.#changed();
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * The box process's parts.
+ *
+ * @module
+ */
+export * from "./box.ts";
+export * from "./corrected_clock.ts";
+export * from "./door_modes.ts";
+export * from "./metrics.ts";

@@ -1,0 +1,166 @@
+/**
+ * The shape of `box.yaml`: which hardware a box has and what it is wired to. Published as JSON
+ * Schema in `docs/reference/box.schema.json`.
+ *
+ * Readers, outputs and inputs carry their driver's own options beside the fields named here; those
+ * are parsed by the driver.
+ *
+ * @module
+ */
+import * as v from "valibot";
+
+/** Ids appear in events, policy and the console; they are short and safe in a URL. */
+const id = v.pipe(
+  v.string("expected an id"),
+  v.regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, "expected an id: a-z 0-9 . _ -, at most 64 characters"),
+);
+
+/** Bounds: one box controls one gate house or one corridor, not a campus. */
+const PARTS_MAX = 64;
+
+const durationMs = (min: number, max: number) =>
+  v.pipe(
+    v.number(`expected a time in ms`),
+    v.integer("expected whole ms"),
+    v.minValue(min, `expected ${min} to ${max} ms`),
+    v.maxValue(max, `expected ${min} to ${max} ms`),
+  );
+
+const timeZone = v.pipe(
+  v.string("expected an IANA time zone such as Asia/Shanghai"),
+  v.check((zone) => {
+    try {
+      Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(zone);
+      return true;
+    } catch {
+      return false;
+    }
+  }, "expected an IANA time zone such as Asia/Shanghai"),
+);
+
+const BoxSchema = v.strictObject({
+  /** Shown in the console and used in policy as `name/door`. */
+  name: id,
+  timezone: timeZone,
+});
+
+const ApiSchema = v.strictObject({
+  /** Where `/healthz` and `/metrics` are served; loopback unless a monitoring host must reach it. */
+  listen: v.optional(
+    v.pipe(
+      v.string("expected HOST:PORT"),
+      v.regex(/^[^\s:]+:\d{1,5}$|^\[[0-9a-f:]+\]:\d{1,5}$/, "expected HOST:PORT"),
+    ),
+    "127.0.0.1:9180",
+  ),
+});
+
+const BusSchema = v.variant("kind", [
+  v.strictObject({
+    id,
+    kind: v.literal("serial"),
+    /** `/dev/serial/by-id/…` names the same adapter after a restart or another socket. */
+    path: v.pipe(
+      v.string("expected the path of a serial port"),
+      v.startsWith("/", "expected an absolute path such as /dev/serial/by-id/…"),
+      v.maxLength(255),
+    ),
+    baudRate: v.optional(
+      v.pipe(
+        v.number("expected a baud rate"),
+        v.integer("expected a whole baud rate"),
+        v.minValue(300, "expected 300 to 4000000 baud"),
+        v.maxValue(4_000_000, "expected 300 to 4000000 baud"),
+      ),
+      9600,
+    ),
+    parity: v.optional(v.picklist(["none", "even", "odd"]), "none"),
+    stopBits: v.optional(v.picklist([1, 2]), 1),
+  }),
+  v.strictObject({
+    id,
+    /** A line without hardware, with simulated readers on it. */
+    kind: v.literal("simulated"),
+  }),
+], "expected a bus of kind serial or simulated");
+
+const ReaderSchema = v.looseObject({
+  id,
+  driver: v.string("expected a driver's id, such as osdp"),
+  bus: id,
+  /** The door that its cards are for. */
+  door: id,
+});
+
+const OutputSchema = v.looseObject({
+  id,
+  /** `gpio`, `simulated`, or the driver of `reader`. */
+  driver: v.string("expected a driver's id, such as gpio"),
+});
+
+const InputSchema = v.looseObject({
+  id,
+  /** `gpio`, `simulated`, or the driver of `reader`. */
+  driver: v.string("expected a driver's id, such as gpio"),
+});
+
+const DoorSchema = v.strictObject({
+  id,
+  /** The output that drives its lock. */
+  lock: id,
+  kind: v.picklist(["strike", "magnet", "turnstile"], "expected strike, magnet or turnstile"),
+  /** How long one grant unlocks. */
+  holdMs: v.optional(durationMs(100, 600_000), 5_000),
+  /** How long it may stand open before it alarms. */
+  heldOpenMs: v.optional(durationMs(1_000, 86_400_000), 30_000),
+  /** The input that is active while the door is open. */
+  contact: v.optional(id),
+  /** The input that is active while somebody asks to get out. */
+  requestToExit: v.optional(id),
+});
+
+const ReleaseSchema = v.strictObject({
+  /** The input that, while active, unlocks every door: a fire panel's dry contact, a break-glass. */
+  input: id,
+});
+
+const parts = <T extends v.GenericSchema>(item: T) =>
+  v.optional(v.pipe(v.array(item, "expected a list"), v.maxLength(PARTS_MAX)), []);
+
+/** The schema of `box.yaml`, without the drivers' own options. */
+export const BoxConfigSchema = v.strictObject({
+  box: BoxSchema,
+  api: v.optional(ApiSchema, {}),
+  buses: parts(BusSchema),
+  readers: parts(ReaderSchema),
+  outputs: parts(OutputSchema),
+  inputs: parts(InputSchema),
+  doors: parts(DoorSchema),
+  release: parts(ReleaseSchema),
+});
+
+/** `box.yaml` as it was parsed, with defaults filled in. */
+export type BoxConfig = v.InferOutput<typeof BoxConfigSchema>;
+/** One bus of it. */
+export type BusConfig = BoxConfig["buses"][number];
+/** One reader of it, with its driver's options among the fields. */
+export type ReaderConfig = BoxConfig["readers"][number];
+/** One output of it, with its driver's options among the fields. */
+export type OutputConfig = BoxConfig["outputs"][number];
+/** One input of it, with its driver's options among the fields. */
+export type InputConfig = BoxConfig["inputs"][number];
+/** One door of it. */
+export type DoorConfig = BoxConfig["doors"][number];
+
+/** The fields that belong to the configuration and not to the driver. */
+export const READER_FIELDS: readonly string[] = ["id", "driver", "bus", "door"];
+/** The same for outputs and inputs. */
+export const POINT_FIELDS: readonly string[] = ["id", "driver"];
+
+/** An output or input that stands on a reader. */
+export const ReaderPointSchema = v.strictObject({
+  /** The reader that has it. */
+  reader: id,
+  /** Its number on that reader, from 0. */
+  index: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(31)),
+});

@@ -1,0 +1,7 @@
+/**
+ * Door control: a pure state machine and the controller that carries it out.
+ *
+ * @module
+ */
+export * from "./controller.ts";
+export * from "./machine.ts";
