@@ -135,7 +135,7 @@ export function parseBoxConfig(
     return undefined;
   };
 
-  const config = take(BoxConfigSchema, document.toJS({ maxAliasCount: 100 }) ?? {}, []);
+  const config = take(BoxConfigSchema, plainValue(document, file), []);
   if (config === undefined) throw new ConfigError(file, faults);
 
   const optionsOf = (driver: AnyDriver, item: object, fields: readonly string[], path: Path) => {
@@ -248,6 +248,16 @@ export function parseBoxConfig(
     doors: config.doors,
     release: config.release,
   };
+}
+
+/** Aliases that unfold without end are stopped by the YAML library. */
+function plainValue(document: ReturnType<typeof parseDocument>, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 }) ?? {};
+  } catch (cause) {
+    const message = `${(cause as Error).message}; write the value out`;
+    throw new ConfigError(file, [{ line: 1, column: 1, field: "YAML", message }]);
+  }
 }
 
 function mustExist(

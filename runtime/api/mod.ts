@@ -1,0 +1,6 @@
+/**
+ * The box's local HTTP API.
+ *
+ * @module
+ */
+export * from "./server.ts";

@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import * as v from "valibot";
+import { defineDriver } from "../../drivers/contract.ts";
+import { ConfigError, parseBoxConfig } from "./parse.ts";
+
+const unused = () => Promise.reject(new Error("not opened here"));
+const osdp = defineDriver({
+  id: "osdp",
+  kind: "card-reader",
+  bus: "serial",
+  parseOptions: (raw: unknown) =>
+    v.parse(
+      v.strictObject({ address: v.pipe(v.number(), v.maxValue(126, "expected 0 to 126")) }),
+      raw,
+    ),
+  open: unused,
+});
+const LineSchema = v.strictObject({
+  chip: v.string(),
+  line: v.number(),
+  safe: v.optional(v.picklist(["released", "energised"]), "released"),
+});
+const gpioOutput = defineDriver({
+  id: "gpio",
+  kind: "output",
+  bus: "gpio",
+  parseOptions: (raw: unknown) => v.parse(LineSchema, raw),
+  open: unused,
+});
+const gpioInput = defineDriver({
+  id: "gpio",
+  kind: "input",
+  bus: "gpio",
+  parseOptions: (raw: unknown) => v.parse(LineSchema, raw),
+  open: unused,
+});
+const drivers = [osdp, gpioOutput, gpioInput];
+
+const good = `
+box: { name: east-gate, timezone: Asia/Shanghai }
+buses:
+  - { id: gate-bus, kind: serial, path: /dev/serial/by-id/usb-1, baudRate: 9600 }
+readers:
+  - { id: in, driver: osdp, bus: gate-bus, address: 0, door: main }
+outputs:
+  - { id: lock, driver: gpio, chip: gpiochip0, line: 17, safe: released }
+  - { id: siren, driver: osdp, reader: in, index: 1 }
+  - { id: lamp, driver: simulated }
+inputs:
+  - { id: contact, driver: osdp, reader: in, index: 0 }
+doors:
+  - { id: main, lock: lock, kind: strike, holdMs: 5000, contact: contact }
+release:
+  - { input: contact }
+`;
+
+Deno.test("a whole configuration, its defaults and its drivers' options", () => {
+  const config = parseBoxConfig(good, "box.yaml", drivers);
+  assert.equal(config.api.listen, "127.0.0.1:9180");
+  assert.deepEqual(config.readers[0]!.options, { address: 0 });
+  assert.equal(config.readers[0]!.driver, osdp);
+  assert.deepEqual(
+    config.outputs.map((o) => o.on === "reader" ? `${o.reader}.${o.index}` : o.options),
+    [
+      { chip: "gpiochip0", line: 17, safe: "released" },
+      "in.1",
+      { chip: "simulated", line: 2, safe: "released" },
+    ],
+  );
+  assert.equal(config.doors[0]!.heldOpenMs, 30_000);
+});
+
+/** The faults of `good` after `from` was replaced by `to`, as `line field: message`. */
+function faultsOf(from: string, to: string): string[] {
+  assert.ok(good.includes(from), from);
+  try {
+    parseBoxConfig(good.replace(from, to), "box.yaml", drivers);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error));
+    return error.faults.map((fault) => `${fault.line} ${fault.field}: ${fault.message}`);
+  }
+  return assert.fail(`${to} was taken`);
+}
+
+Deno.test("each fault names its line, its field and what is expected", () => {
+  const cases: [string, string, RegExp][] = [
+    ["address: 0", "address: 200", /^6 readers\.0\.address: expected 0 to 126, got 200$/],
+    ["address: 0, ", "", /^6 readers\.0\.address: this field is missing/],
+    ["address: 0", "adress: 0", /^6 readers\.0\.adress: this field is not known/m],
+    [
+      "baudRate: 9600",
+      "baudRate: fast",
+      /^4 buses\.0\.baudRate: expected a baud rate, got "fast"$/,
+    ],
+    ["baudRate: 9600", "baud: 9600", /^4 buses\.0\.baud: this field is not known/],
+    ["kind: serial", "kind: can", /^4 buses\.0\.kind: expected a bus of kind serial or simulated/],
+    [
+      "bus: gate-bus",
+      "bus: yard",
+      /^6 readers\.0\.bus: no bus is called "yard"; there are: gate-bus$/,
+    ],
+    ["door: main", "door: side", /^6 readers\.0\.door: no door is called "side"; there are: main$/],
+    [
+      "driver: osdp, bus",
+      "driver: ospd, bus",
+      /^6 readers\.0\.driver: no driver is called "ospd"; there are: osdp$/m,
+    ],
+    ["lock: lock", "lock: bolt", /^14 doors\.0\.lock: no output is called "bolt"/],
+    ["contact: contact", "contact: lock", /^14 doors\.0\.contact: no input is called "lock"/],
+    [
+      "reader: in, index: 1",
+      "reader: out, index: 1",
+      /^9 outputs\.1\.reader: no reader is called "out"; there are: in$/,
+    ],
+    ["reader: in, index: 1", "reader: in, index: 99", /^9 outputs\.1\.index: /],
+    [
+      "driver: gpio, chip",
+      "driver: relay, chip",
+      /^8 outputs\.0\.driver: no driver is called "relay"; there are: gpio, simulated$/,
+    ],
+    ["holdMs: 5000", "holdMs: 5", /^14 doors\.0\.holdMs: expected 100 to 600000 ms, got 5$/],
+    ["holdMs: 5000", "holdSeconds: 5", /^14 doors\.0\.holdSeconds: this field is not known/],
+    ["kind: strike", "kind: gate", /^14 doors\.0\.kind: expected strike, magnet or turnstile/],
+    ["Asia/Shanghai", "Asia/Shangai", /^2 box\.timezone: expected an IANA time zone/],
+    ["name: east-gate", "name: 东门", /^2 box\.name: expected an id/],
+    ["id: lamp", "id: lock", /^10 outputs\.2\.id: lock is the id of outputs\.0 too/],
+    [
+      "- { input: contact }",
+      "- { input: fire }",
+      /^16 release\.0\.input: no input is called "fire"/,
+    ],
+    ["doors:", "dors:", /^13 dors: this field is not known/m],
+    ["box: {", "box: [", /YAML: /],
+    ["box: { name: east-gate, timezone: Asia/Shanghai }", "box: 3", /^2 box: /],
+  ];
+  for (const [from, to, want] of cases) {
+    const faults = faultsOf(from, to);
+    assert.match(faults.join("\n"), want, `${from} → ${to}: ${faults.join(" | ")}`);
+  }
+});
+
+Deno.test("all faults are told at once, in the order of the file", () => {
+  const text = good.replace("holdMs: 5000", "holdMs: 1").replace("address: 0", "address: 300")
+    .replace("bus: gate-bus", "bus: yard");
+  assert.throws(() => parseBoxConfig(text, "gate/box.yaml", drivers), (error: ConfigError) => {
+    // What the shape alone shows comes first; the rest needs a shape to look at.
+    assert.match(error.message, /^gate\/box\.yaml:14:\d+: doors\.0\.holdMs: /m);
+    return true;
+  });
+  const later = good.replace("address: 0", "address: 300").replace("bus: gate-bus", "bus: yard")
+    .replace("lock: lock", "lock: bolt");
+  assert.throws(() => parseBoxConfig(later, "box.yaml", drivers), (error: ConfigError) => {
+    assert.deepEqual(error.faults.map((f) => f.field), [
+      "readers.0.bus",
+      "readers.0.address",
+      "doors.0.lock",
+    ]);
+    return true;
+  });
+});
+
+Deno.test("two readers cannot share an address, nor two doors a lock", () => {
+  const second = good.replace(
+    "outputs:",
+    "  - { id: out, driver: osdp, bus: gate-bus, address: 0, door: main }\noutputs:",
+  );
+  assert.throws(() => parseBoxConfig(second, "box.yaml", drivers), /reader in has this address/);
+  const door = good.replace("release:", "  - { id: side, lock: lock, kind: magnet }\nrelease:");
+  assert.throws(
+    () => parseBoxConfig(door, "box.yaml", drivers),
+    /lock is the lock of door main too/,
+  );
+});
+
+Deno.test("hostile YAML ends in a configuration error, not in a hang or a crash", () => {
+  const bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" +
+    Array.from({ length: 12 }, (_, i) => {
+      const [from, to] = [String.fromCharCode(97 + i), String.fromCharCode(98 + i)];
+      return `${to}: &${to} [${Array(9).fill(`*${from}`).join(",")}]`;
+    }).join("\n");
+  for (
+    const text of [
+      "",
+      "[]",
+      "null",
+      "\0",
+      "- ".repeat(5000),
+      "{".repeat(2000),
+      "x".repeat(300_000),
+      "&a [*a]",
+      bomb,
+      "box: !!js/function 'x'",
+      "box: {__proto__: {name: x}}",
+    ]
+  ) {
+    assert.throws(() => parseBoxConfig(text, "box.yaml", drivers), (error) => {
+      assert.ok(error instanceof ConfigError, `${text.slice(0, 30)}: ${error}`);
+      return true;
+    });
+  }
+});
