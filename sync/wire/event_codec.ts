@@ -7,7 +7,13 @@
  */
 import * as v from "valibot";
 import { decodeCbor, encodeCbor, WireError } from "./codec.ts";
-import { type BoxEvent, type BoxEventKind, DENIAL_REASONS, LANES, type RecordedEvent } from "./events.ts";
+import {
+  type BoxEvent,
+  type BoxEventKind,
+  DENIAL_REASONS,
+  LANES,
+  type RecordedEvent,
+} from "./events.ts";
 import { WIRE_LIMITS } from "./messages.ts";
 
 const id = v.pipe(v.string(), v.minLength(1), v.maxLength(64));
@@ -111,9 +117,13 @@ export function decodeEvent(bytes: Uint8Array): RecordedEvent {
   if (!stamp.success || !Array.isArray(row)) throw new WireError("event: its stamp is malformed");
   const [, wallMs, monotonicMs, boot, clock, kind] = stamp.output;
   const schema = SCHEMAS.get(kind);
-  if (schema === undefined) throw new WireError(`event: kind ${JSON.stringify(kind.slice(0, 64))} is not known`);
+  if (schema === undefined) {
+    throw new WireError(`event: kind ${JSON.stringify(kind.slice(0, 64))} is not known`);
+  }
   const names = EVENT_FIELDS[kind as BoxEventKind];
-  if (row.length > STAMP_LENGTH + names.length) throw new WireError(`event: ${kind} has too many fields`);
+  if (row.length > STAMP_LENGTH + names.length) {
+    throw new WireError(`event: ${kind} has too many fields`);
+  }
   const fields: Record<string, unknown> = {};
   names.forEach((name, index) => {
     const value = row[STAMP_LENGTH + index];
@@ -121,7 +131,9 @@ export function decodeEvent(bytes: Uint8Array): RecordedEvent {
   });
   const parsed = v.safeParse(schema, fields);
   if (!parsed.success) {
-    throw new WireError(`event: ${kind}: ${v.getDotPath(parsed.issues[0]) ?? ""} ${parsed.issues[0].message}`);
+    throw new WireError(
+      `event: ${kind}: ${v.getDotPath(parsed.issues[0]) ?? ""} ${parsed.issues[0].message}`,
+    );
   }
   return {
     wallMs,

@@ -6,10 +6,18 @@
  * | call | request | response |
  * | --- | --- | --- |
  * | `GET /api/box/v1/ca.pem` | – | the district's CA certificate; verified by the token's fingerprint |
- * | `POST /api/box/v1/enrol` | {@link EnrolRequest} | {@link EnrolResponse} |
- * | `POST /api/box/v1/events` | {@link UploadRequest}, zstd | {@link UploadResponse} |
+ * | `POST /api/box/v1/enrol` | {@link EnrolRequest}, signed with the key in it | {@link EnrolResponse}, signed with the key in it |
+ * | `POST /api/box/v1/events` | {@link UploadRequest}, zstd; without batches it is a probe | {@link UploadResponse} |
  * | `GET /api/box/v1/policy` | – | {@link SignedEnvelope} of a {@link PolicyMessage}, or 304 for `If-None-Match: "version"` |
  * | `GET /api/box/v1/link` | WebSocket upgrade | {@link DownMessage}s down, {@link BoxStatus}es up |
+ *
+ * Bodies are `application/cbor`; one in zstd says `content-encoding: zstd`, and its digest covers the
+ * compressed bytes. Every answer of 400 and above is a {@link Refusal}, signed like any other, bound
+ * to the request's signature even where that did not verify. A box believes signed answers only: an
+ * unsigned one comes from something in between.
+ *
+ * A district makes its certificates valid from 1970 to 9999: the pin by fingerprint is what is
+ * trusted, and a box without a battery clock must get through TLS before it can learn the time.
  *
  * @module
  */
@@ -47,7 +55,7 @@ export const WIRE_LIMITS: {
   signatureSkewMsMax: 5 * 60 * 1000,
 };
 
-/** CBOR bytes and the district's Ed25519 signature (64 bytes) over them. */
+/** CBOR bytes and the district's Ed25519 signature (64 bytes) over `gatehouse-envelope/1\n` and them. */
 export interface SignedEnvelope {
   readonly payload: Uint8Array;
   readonly signature: Uint8Array;
@@ -105,6 +113,46 @@ export interface LaneAck {
   readonly seq: number;
   /** Set when the batch was not taken: it starts past the next seq, or its chain does not join. */
   readonly refused?: "gap" | "chain-broken" | "malformed";
+}
+
+/** Why a district refuses a call, with the status it comes with. */
+export const REFUSAL_CODES = [
+  /** 400: no schema fits; 413 when it is too large. Sending it again will not help. */
+  "malformed",
+  /** 401: `created` is off by more than {@link WIRE_LIMITS.signatureSkewMsMax}; `serverWallMs` is right. */
+  "clock-skew",
+  /** 401: no such box. */
+  "unknown-box",
+  /** 401: the signature does not verify. */
+  "wrong-signature",
+  /** 401: this very request was made before. */
+  "replayed",
+  /** 403: an operator withdrew this box. It stops until it is enrolled again. */
+  "revoked",
+  /** 403: no such enrolment token. */
+  "token-unknown",
+  /** 410: the enrolment token was used before. */
+  "token-used",
+  /** 410: the enrolment token is too old. */
+  "token-expired",
+  /** 404: not there, for instance no policy yet. */
+  "not-found",
+  /** 429 or 503, with `Retry-After`. */
+  "busy",
+  /** 500. */
+  "internal",
+] as const;
+
+/** One of {@link REFUSAL_CODES}. */
+export type RefusalCode = typeof REFUSAL_CODES[number];
+
+/** The body of every answer of 400 and above to a box. */
+export interface Refusal {
+  readonly error: RefusalCode;
+  /** For a person. */
+  readonly detail: string;
+  /** The district's time. */
+  readonly serverWallMs: number;
 }
 
 /** What a district can ask of a box. */

@@ -13,3 +13,5 @@ export * from "./identity.ts";
 export * from "./messages.ts";
 export * from "./parse.ts";
 export * from "./policy.ts";
+export * from "./token.ts";
+export * from "./zstd.ts";

@@ -23,7 +23,10 @@ export const POLICY_LIMITS: {
   intervalsMax: 64,
 };
 
-const id = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, "expected an id: a-z 0-9 . _ -, at most 64"));
+const id = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, "expected an id: a-z 0-9 . _ -, at most 64"),
+);
 const name = v.pipe(v.string(), v.minLength(1), v.maxLength(128));
 const uint32 = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(0xffff_ffff));
 const wallMs = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(8_640_000_000_000_000));
@@ -39,7 +42,10 @@ export const WEEKDAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as con
 /** `from` is inside, `to` is not; `to` must be later than `from` (split at midnight otherwise). */
 const IntervalSchema = v.pipe(
   v.strictObject({ from: time, to: time }),
-  v.check((i) => i.from < i.to, "`to` must be later than `from`; split an interval that crosses midnight"),
+  v.check(
+    (i) => i.from < i.to,
+    "`to` must be later than `from`; split an interval that crosses midnight",
+  ),
 );
 
 const ScheduleSchema = v.strictObject({
@@ -54,7 +60,10 @@ const ScheduleSchema = v.strictObject({
     v.maxLength(POLICY_LIMITS.intervalsMax),
   ),
   /** When it applies on days of {@link Policy.holidays}; none by default: closed. */
-  onHolidays: v.optional(v.pipe(v.array(IntervalSchema), v.maxLength(POLICY_LIMITS.intervalsMax)), []),
+  onHolidays: v.optional(
+    v.pipe(v.array(IntervalSchema), v.maxLength(POLICY_LIMITS.intervalsMax)),
+    [],
+  ),
 });
 
 const HolidaySchema = v.pipe(
@@ -69,7 +78,15 @@ const AccessLevelSchema = v.strictObject({
     v.array(v.strictObject({
       /** Door ids: `main` (at any box), `east-gate/main`, `east-gate/*` or `*`. */
       doors: v.pipe(
-        v.array(v.pipe(v.string(), v.regex(/^(\*|[a-z0-9._-]{1,64}(\/([a-z0-9._-]{1,64}|\*))?)$/, "expected a door: main, east-gate/main, east-gate/* or *"))),
+        v.array(
+          v.pipe(
+            v.string(),
+            v.regex(
+              /^(\*|[a-z0-9._-]{1,64}(\/([a-z0-9._-]{1,64}|\*))?)$/,
+              "expected a door: main, east-gate/main, east-gate/* or *",
+            ),
+          ),
+        ),
         v.minLength(1),
         v.maxLength(1_000),
       ),
@@ -95,7 +112,10 @@ const CredentialSchema = v.strictObject({
   cardholder: uint32,
   bits: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(255)),
   /** The number's value, right-aligned, ceil(bits / 8) bytes in lower-case hex. */
-  hex: v.pipe(v.string(), v.regex(/^([0-9a-f]{2}){1,32}$/, "expected lower-case hex, two digits a byte")),
+  hex: v.pipe(
+    v.string(),
+    v.regex(/^([0-9a-f]{2}){1,32}$/, "expected lower-case hex, two digits a byte"),
+  ),
   /** Default true. False for a lost or returned card. */
   active: v.optional(v.boolean(), true),
 });
@@ -103,10 +123,22 @@ const CredentialSchema = v.strictObject({
 const PolicySchema = v.strictObject({
   schema: v.literal(1),
   holidays: v.optional(v.pipe(v.array(HolidaySchema), v.maxLength(POLICY_LIMITS.holidaysMax)), []),
-  schedules: v.optional(v.pipe(v.array(ScheduleSchema), v.maxLength(POLICY_LIMITS.schedulesMax)), []),
-  accessLevels: v.optional(v.pipe(v.array(AccessLevelSchema), v.maxLength(POLICY_LIMITS.accessLevelsMax)), []),
-  cardholders: v.optional(v.pipe(v.array(CardholderSchema), v.maxLength(POLICY_LIMITS.cardholdersMax)), []),
-  credentials: v.optional(v.pipe(v.array(CredentialSchema), v.maxLength(POLICY_LIMITS.credentialsMax)), []),
+  schedules: v.optional(
+    v.pipe(v.array(ScheduleSchema), v.maxLength(POLICY_LIMITS.schedulesMax)),
+    [],
+  ),
+  accessLevels: v.optional(
+    v.pipe(v.array(AccessLevelSchema), v.maxLength(POLICY_LIMITS.accessLevelsMax)),
+    [],
+  ),
+  cardholders: v.optional(
+    v.pipe(v.array(CardholderSchema), v.maxLength(POLICY_LIMITS.cardholdersMax)),
+    [],
+  ),
+  credentials: v.optional(
+    v.pipe(v.array(CredentialSchema), v.maxLength(POLICY_LIMITS.credentialsMax)),
+    [],
+  ),
 });
 
 /** Who may pass which door when. */
