@@ -7,6 +7,7 @@
  */
 // @ts-types="npm:cbor-x@1"
 import { Decoder, Encoder, setSizeLimits } from "cbor-x/encode";
+import { cborFault } from "./well_formed.ts";
 
 setSizeLimits({ maxArraySize: 1 << 20, maxMapSize: 1 << 12, maxObjectSize: 1 << 12 });
 
@@ -37,6 +38,8 @@ export function decodeCbor(bytes: Uint8Array, what: string, bytesMax: number): u
   if (bytes.length > bytesMax) {
     throw new WireError(`${what}: ${bytes.length} bytes, at most ${bytesMax} are taken`);
   }
+  const fault = cborFault(bytes);
+  if (fault !== undefined) throw new WireError(`${what}: not the CBOR that is expected: ${fault}`);
   try {
     return decoder.decode(bytes);
   } catch (cause) {

@@ -34,6 +34,8 @@ export const WIRE_LIMITS: {
   readonly policyDecodedBytesMax: number;
   readonly commandLifeMsMax: number;
   readonly signatureSkewMsMax: number;
+  readonly helloIntervalMs: number;
+  readonly helloMissedMsMax: number;
 } = {
   /** A compressed upload: 4,096 events at 25 bytes are 100 KiB; ten times that is hostile. */
   uploadBytesMax: 1 << 20,
@@ -53,6 +55,10 @@ export const WIRE_LIMITS: {
   commandLifeMsMax: 24 * 3600 * 1000,
   /** A request whose `created` is further off is refused with the district's signed time. */
   signatureSkewMsMax: 5 * 60 * 1000,
+  /** A district says hello again this often on each link: a box sees no pings, and must notice a dead peer. */
+  helloIntervalMs: 20_000,
+  /** A box gives a link up that was silent for this long: three hellos, less one's delay. */
+  helloMissedMsMax: 55_000,
 };
 
 /** CBOR bytes and the district's Ed25519 signature (64 bytes) over `gatehouse-envelope/1\n` and them. */
@@ -63,7 +69,7 @@ export interface SignedEnvelope {
 
 /** What a box says of itself when it enrols. Sent once, over a connection pinned by the token. */
 export interface EnrolRequest {
-  /** The secret part of the token; works once. */
+  /** The secret part of the token; works once, but gives the same answer again to the same key: the first may have been lost. */
   readonly secret: string;
   /** Raw Ed25519 public key, 32 bytes. */
   readonly publicKey: Uint8Array;
@@ -93,6 +99,12 @@ export interface LaneBatch {
   readonly headHash: Uint8Array;
   /** Ed25519 over `headStatement(...)`: the box vouches for everything up to the head. */
   readonly headSignature: Uint8Array;
+  /**
+   * The events between the last one that the district has and `firstSeq` exist no more: the lane's
+   * declared policy gave them up (a `journal.dropped` says which). The district notes the gap and
+   * takes up the chain again at `prevHash`, instead of answering `gap`.
+   */
+  readonly afterDrop?: true;
 }
 
 /** An upload: at most one batch a lane, alarm first. */
@@ -160,7 +172,7 @@ export type BoxCommand =
   | { readonly name: "door.open"; readonly door: string }
   | { readonly name: "door.mode"; readonly door: string; readonly mode: DoorMode };
 
-/** First message on a link. */
+/** First message on a link, and then every {@link WIRE_LIMITS.helloIntervalMs}. */
 export interface HelloMessage {
   readonly kind: "hello";
   readonly boxId: string;

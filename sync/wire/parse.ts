@@ -71,6 +71,7 @@ const UploadRequestSchema = v.strictObject({
       ),
       headHash: hash,
       headSignature: bytesOf(SIGNATURE_BYTES),
+      afterDrop: v.optional(v.literal(true)),
     })),
     v.maxLength(LANES.length),
     v.check(
@@ -182,7 +183,7 @@ export function parseEnrolResponse(raw: unknown): EnrolResponse {
 
 /** Parses an {@link UploadRequest}; the events in it are still bytes. @throws {@link WireError} */
 export function parseUploadRequest(raw: unknown): UploadRequest {
-  return parse("upload", UploadRequestSchema, raw);
+  return parse("upload", UploadRequestSchema, raw) as UploadRequest;
 }
 
 /** Parses an {@link UploadResponse}. @throws {@link WireError} */
