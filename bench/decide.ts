@@ -11,7 +11,7 @@ import {
   decide,
   LocalTime,
 } from "../runtime/policy/mod.ts";
-import { DistrictOfPeople } from "./people.ts";
+import { DistrictOfPeople } from "../demo/people.ts";
 import type { BenchRow } from "./row.ts";
 
 const CREDENTIALS = 200_000;
