@@ -1,0 +1,18 @@
+/**
+ * The box's side of the link to its district: enrolment, upload, policy and commands. What both
+ * ends share is in `sync/wire`.
+ *
+ * ```ts
+ * const identity = await loadIdentity(dataDir);
+ * if (identity !== undefined) {
+ *   await using sync = startSync({ identity, journal, clock, log, … }, signal);
+ * }
+ * ```
+ *
+ * @module
+ */
+export * from "./contract.ts";
+export * from "./enrol.ts";
+export * from "./errors.ts";
+export { type BoxIdentity, type DistrictIdentity, loadIdentity } from "./identity_store.ts";
+export * from "./sync.ts";
