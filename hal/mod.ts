@@ -5,6 +5,7 @@
  * @module
  */
 export * from "./clock.ts";
+export * from "./crc16.ts";
 export * from "./error.ts";
 export * from "./gpio.ts";
 export * from "./serial.ts";

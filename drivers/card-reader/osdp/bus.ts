@@ -1,0 +1,319 @@
+/**
+ * Owns one RS-485 line: opens it, opens it again when it is lost, gives each reader its turn, and
+ * hands each reply to the reader that was asked. Everything on the injected clock; between the bytes
+ * of a card and the listener's call there is no await.
+ *
+ * @module
+ */
+import { type Cancel, HalError, type SerialChunk, type SerialPort } from "../../../hal/mod.ts";
+import type { CardReader, ReaderBus, SerialDriverHost } from "../../contract.ts";
+import { type Frame, FrameDecoder } from "./frame.ts";
+import type { OsdpOptions } from "./options.ts";
+import { OsdpReader } from "./reader.ts";
+
+/** Start, eight data bits, stop. */
+const BITS_A_CHARACTER = 10;
+/** Silence that must stand before sending (IEC 60839-11-5 §5.3), in characters. */
+const QUIET_CHARACTERS = 2;
+/** Longest that silence is waited for: a device that never stops talking must not stop the others. */
+const QUIET_WAIT_MS_MAX = 50;
+/** Gap within a frame: nominally 20 ms, but USB adapters show up to 110 ms. */
+const INTER_CHARACTER_MS = 150;
+/** Longest an exchange may take in all, so that a babbling device cannot hold the line. */
+const EXCHANGE_MS_MAX = 1_000;
+/** After a turn that a failing reader did not answer, the others have the line for this long. */
+const FAILING_GAP_MS = 400;
+/** How often one failing reader is tried. */
+const FAILING_RETRY_MS = 1_000;
+/** Frames that may go before polls in a row: orders must not keep every reader from being heard. */
+const URGENT_RUN_MAX = 8;
+const REOPEN_MS_MIN = 250;
+const REOPEN_MS_MAX = 5_000;
+
+/** What a line has seen, for metrics and diagnosis. */
+export interface OsdpBusCounts {
+  readonly sent: number;
+  readonly answered: number;
+  readonly missed: number;
+  /** Frames that answered nothing: late, doubled, or from a wrong address. */
+  readonly stray: number;
+  readonly badChecks: number;
+  readonly garbageBytes: number;
+  readonly reopened: number;
+}
+
+interface InFlight {
+  readonly reader: OsdpReader;
+  readonly capMs: number;
+}
+
+/** Several OSDP readers on one line. */
+export class OsdpBus implements ReaderBus {
+  readonly #host: SerialDriverHost;
+  readonly #readers: readonly OsdpReader[];
+  readonly #replyMs: ReadonlyMap<OsdpReader, number>;
+  readonly #abort = new AbortController();
+  #decoder = new FrameDecoder();
+  #port: SerialPort | undefined;
+  #inFlight: InFlight | undefined;
+  /** The one call that is scheduled: a reply's deadline, or the next turn. */
+  #timer: Cancel | undefined;
+  #lastByteMs = 0;
+  /** When the last exchange ended. */
+  #freeMs = 0;
+  #failingFreeMs = 0;
+  #urgentRun = 0;
+  #inPush = false;
+  #running: Promise<void> = Promise.resolve();
+  readonly #counts = { sent: 0, answered: 0, missed: 0, stray: 0, reopened: 0 };
+  readonly #past = { badChecks: 0, garbageBytes: 0 };
+
+  private constructor(host: SerialDriverHost, options: readonly OsdpOptions[]) {
+    this.#host = host;
+    const wake = () => this.#plan();
+    this.#readers = options.map((one) => new OsdpReader(one, host.clock, host.log, wake));
+    this.#replyMs = new Map(this.#readers.map((reader, i) => [reader, options[i]!.replyMs]));
+  }
+
+  /**
+   * Takes the line and starts polling; resolves after the first attempt to open it.
+   *
+   * @throws RangeError when two readers have one address; the signal's reason.
+   */
+  static async open(
+    host: SerialDriverHost,
+    options: readonly OsdpOptions[],
+    signal: AbortSignal,
+  ): Promise<OsdpBus> {
+    signal.throwIfAborted();
+    if (new Set(options.map((one) => one.address)).size !== options.length) {
+      throw new RangeError("two readers have the same address; give each its own");
+    }
+    const bus = new OsdpBus(host, options);
+    const end = () => void bus[Symbol.asyncDispose]();
+    signal.addEventListener("abort", end, { once: true });
+    bus.#abort.signal.addEventListener("abort", () => signal.removeEventListener("abort", end));
+    const first = await bus.#tryOpen();
+    bus.#running = bus.#run(first);
+    signal.throwIfAborted();
+    return bus;
+  }
+
+  reader(address: number): CardReader {
+    const reader = this.#readers.find((one) => one.address === address);
+    if (reader !== undefined) return reader;
+    const known = this.#readers.map((one) => one.address).join(", ");
+    throw new RangeError(`no reader with address ${address} on this bus; there are: ${known}`);
+  }
+
+  /** What the line has seen so far. */
+  counts(): OsdpBusCounts {
+    const { badChecks, garbageBytes } = this.#decoder.counts;
+    return {
+      ...this.#counts,
+      badChecks: this.#past.badChecks + badChecks,
+      garbageBytes: this.#past.garbageBytes + garbageBytes,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#abort.signal.aborted) {
+      this.#abort.abort(new HalError("disconnected", "the OSDP bus was closed"));
+      this.#leaveLine();
+      for (const reader of this.#readers) reader.lost("closed");
+    }
+    await this.#running;
+  }
+
+  async #tryOpen(): Promise<SerialPort | undefined> {
+    try {
+      return await this.#host.openPort(this.#abort.signal);
+    } catch (cause) {
+      if (!this.#abort.signal.aborted) {
+        this.#host.log("warn", "the serial port cannot be opened; trying again", {
+          cause: (cause as Error).message,
+        });
+      }
+      return undefined;
+    }
+  }
+
+  /** Serves the line, and waits for it to come back, until disposal. */
+  async #run(first: SerialPort | undefined): Promise<void> {
+    const { signal } = this.#abort;
+    let port = first;
+    let waitMs = REOPEN_MS_MIN;
+    for (;;) {
+      if (port !== undefined) {
+        waitMs = REOPEN_MS_MIN;
+        await this.#serve(port);
+      }
+      if (signal.aborted) return;
+      try {
+        await this.#host.clock.sleep(waitMs, signal);
+      } catch {
+        return;
+      }
+      waitMs = Math.min(waitMs * 2, REOPEN_MS_MAX);
+      port = await this.#tryOpen();
+      if (port !== undefined) this.#counts.reopened++;
+    }
+  }
+
+  async #serve(port: SerialPort): Promise<void> {
+    const { signal } = this.#abort;
+    try {
+      signal.throwIfAborted();
+      this.#port = port;
+      const nowMs = this.#host.clock.monotonicMs();
+      this.#lastByteMs = nowMs;
+      port.discardInput();
+      for (const reader of this.#readers) reader.connected(nowMs);
+      this.#plan();
+      for (;;) this.#received(await port.read(signal));
+    } catch (cause) {
+      if (!signal.aborted) {
+        this.#host.log("error", "the serial line is lost", { cause: (cause as Error).message });
+        this.#leaveLine();
+        for (const reader of this.#readers) reader.lost("bus-lost");
+      }
+    }
+    await this.#close(port);
+  }
+
+  async #close(port: SerialPort): Promise<void> {
+    try {
+      await port[Symbol.asyncDispose]();
+    } catch (cause) {
+      this.#host.log("warn", "the serial port did not close", { cause: (cause as Error).message });
+    }
+  }
+
+  #leaveLine(): void {
+    this.#port = undefined;
+    this.#inFlight = undefined;
+    this.#timer?.();
+    this.#timer = undefined;
+    const { badChecks, garbageBytes } = this.#decoder.counts;
+    this.#past.badChecks += badChecks;
+    this.#past.garbageBytes += garbageBytes;
+    this.#decoder = new FrameDecoder();
+  }
+
+  #received({ bytes, receivedMonotonicMs }: SerialChunk): void {
+    this.#lastByteMs = receivedMonotonicMs;
+    this.#feed((sink) => this.#decoder.push(bytes, sink), receivedMonotonicMs);
+  }
+
+  #feed(decode: (sink: (frame: Frame) => void) => void, receivedMs: number): void {
+    // Whatever a listener orders is sent when all that came with its event was looked at.
+    this.#inPush = true;
+    try {
+      decode((frame) => this.#take(frame, receivedMs));
+    } finally {
+      this.#inPush = false;
+    }
+    this.#plan();
+  }
+
+  #take(frame: Frame, receivedMs: number): void {
+    const inFlight = this.#inFlight;
+    if (inFlight === undefined || !inFlight.reader.accept(frame, receivedMs)) {
+      // Adapters that echo show us our own commands: those are nothing strange.
+      if (frame.reply) this.#counts.stray++;
+      return;
+    }
+    this.#counts.answered++;
+    this.#freeMs = receivedMs;
+    this.#inFlight = undefined;
+    this.#timer?.();
+    this.#timer = undefined;
+  }
+
+  /** Sends what is due, or schedules it. Called whenever anything has changed. */
+  #plan(): void {
+    if (this.#port === undefined || this.#inFlight !== undefined || this.#inPush) return;
+    this.#timer?.();
+    this.#timer = undefined;
+    const nowMs = this.#host.clock.monotonicMs();
+    const quietMs = Math.min(
+      this.#lastByteMs + QUIET_CHARACTERS * this.#characterMs(),
+      this.#freeMs + QUIET_WAIT_MS_MAX,
+    );
+    const { reader, atMs } = this.#pick(nowMs);
+    if (reader === undefined) return;
+    const waitMs = Math.max(atMs, quietMs) - nowMs;
+    if (waitMs <= 0) this.#send(reader, nowMs);
+    else this.#timer = this.#host.clock.schedule(waitMs, () => this.#plan());
+  }
+
+  /** Whose turn it is, and when: orders first, then whoever has waited longest. */
+  #pick(nowMs: number): { reader: OsdpReader | undefined; atMs: number } {
+    let poll: OsdpReader | undefined;
+    let pollMs = Infinity;
+    let urgent: OsdpReader | undefined;
+    for (const reader of this.#readers) {
+      const { dueMs, failing } = reader;
+      const atMs = failing ? Math.max(dueMs, this.#failingFreeMs) : dueMs;
+      if (atMs < pollMs) [poll, pollMs] = [reader, atMs];
+      if (reader.urgent && (urgent === undefined || dueMs < urgent.dueMs)) urgent = reader;
+    }
+    if (urgent === undefined) return { reader: poll, atMs: pollMs };
+    if (this.#urgentRun >= URGENT_RUN_MAX && pollMs <= nowMs) return { reader: poll, atMs: pollMs };
+    return { reader: urgent, atMs: nowMs };
+  }
+
+  #send(reader: OsdpReader, nowMs: number): void {
+    const port = this.#port!;
+    this.#urgentRun = reader.urgent ? this.#urgentRun + 1 : 0;
+    const { bytes, onWritten } = reader.next(nowMs);
+    const replyMs = this.#replyMs.get(reader)!;
+    const sendingMs = bytes.length * this.#characterMs();
+    const deadlineMs = sendingMs + replyMs;
+    this.#inFlight = { reader, capMs: nowMs + Math.max(deadlineMs, EXCHANGE_MS_MAX) };
+    this.#counts.sent++;
+    this.#timer = this.#host.clock.schedule(deadlineMs, () => this.#deadline());
+    port.write(bytes, this.#abort.signal).then(
+      () => onWritten?.(this.#host.clock.monotonicMs()),
+      (cause: unknown) => this.#writeFailed(port, cause),
+    );
+  }
+
+  /** A line that takes no bytes is as good as gone: the port is closed, which ends the read too. */
+  #writeFailed(port: SerialPort, cause: unknown): void {
+    if (this.#abort.signal.aborted) return;
+    this.#host.log("error", "the serial line takes nothing", { cause: (cause as Error).message });
+    void this.#close(port);
+  }
+
+  #deadline(): void {
+    const inFlight = this.#inFlight;
+    if (inFlight === undefined) return;
+    const nowMs = this.#host.clock.monotonicMs();
+    // A reply that has begun may go on, with the gaps that adapters make, but not for ever.
+    const untilMs = Math.min(this.#lastByteMs + INTER_CHARACTER_MS, inFlight.capMs);
+    if (this.#decoder.pendingBytes > 0 && untilMs > nowMs) {
+      this.#timer = this.#host.clock.schedule(untilMs - nowMs, () => this.#deadline());
+      return;
+    }
+    this.#timer = undefined;
+    this.#feed((sink) => {
+      this.#decoder.gap(sink);
+      if (this.#inFlight !== undefined) this.#miss(inFlight.reader, nowMs);
+    }, nowMs);
+  }
+
+  #miss(reader: OsdpReader, nowMs: number): void {
+    this.#counts.missed++;
+    this.#freeMs = nowMs;
+    this.#inFlight = undefined;
+    reader.missed(nowMs);
+    if (!reader.failing) return;
+    reader.dueMs = nowMs + FAILING_RETRY_MS;
+    this.#failingFreeMs = nowMs + FAILING_GAP_MS;
+  }
+
+  #characterMs(): number {
+    return BITS_A_CHARACTER * 1000 / (this.#port?.settings.baudRate ?? 9600);
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * OSDP v2 card readers (IEC 60839-11-5), several on one RS-485 line.
+ *
+ * @module
+ */
+import { defineDriver } from "../../contract.ts";
+import { OsdpBus } from "./bus.ts";
+import { parseOsdpOptions } from "./options.ts";
+
+export { OsdpBus, type OsdpBusCounts } from "./bus.ts";
+export {
+  type DecoderCounts,
+  encodeFrame,
+  type Frame,
+  type FrameCheck,
+  FrameDecoder,
+  type FrameFields,
+  type FrameSeal,
+  type FrameSequence,
+  type SecurityBlock,
+} from "./frame.ts";
+export { type OsdpOptions, OsdpOptionsSchema, parseOsdpOptions } from "./options.ts";
+
+/** OSDP v2 reader in clear text, 9600 to 230400 8N1. IEC 60839-11-5. */
+export const osdp = defineDriver({
+  id: "osdp",
+  kind: "card-reader",
+  bus: "serial",
+  parseOptions: parseOsdpOptions,
+  open: OsdpBus.open,
+});

@@ -1,0 +1,465 @@
+/**
+ * The conversation with one reader: what to say to it next, and what its replies mean. Knows no
+ * port and no timer; the bus asks and tells.
+ *
+ * @module
+ */
+import type { Cancel, Clock } from "../../../hal/mod.ts";
+import type {
+  CardReader,
+  DriverLog,
+  InputLine,
+  OfflineReason,
+  OutputLine,
+  ReaderEvent,
+  ReaderFeedback,
+  ReaderIdentity,
+} from "../../contract.ts";
+import { COMMAND, type Command, encodeCommand } from "./commands.ts";
+import { encodeFrame, type Frame, type FrameSequence } from "./frame.ts";
+import { Listeners, OsdpInput, OsdpOutput } from "./lines.ts";
+import type { OsdpOptions } from "./options.ts";
+import { OrderQueue, OUTPUTS_MAX } from "./orders.ts";
+import { CAPABILITY, type Capability, decodeReply, NAK, REPLY, type Reply } from "./replies.ts";
+
+/** Contacts of one reader: ISTATR may list more, no sold reader has them. */
+const INPUTS_MAX = 32;
+/** A reader that was silent for longer may hand over cards that were presented meanwhile. */
+const STALE_AFTER_MS = 2_000;
+/** Polls without news that show that a reader has nothing old left to hand over. */
+const QUIET_POLLS = 2;
+/** Wait before a busy reader is asked again. */
+const BUSY_WAIT_MS = 50;
+/** Missed replies after which a reader no longer gets its turn like the others. */
+const MISSES_MAX = 3;
+/** Refusals of a command in a row after which it is given up. */
+const REFUSALS_MAX = 3;
+/** Wait before a reader that refuses to talk is started anew. */
+const REFUSED_WAIT_MS = 1_000;
+const CARD_BITS_MAX = 255;
+
+type Phase = "probe" | "start" | "drain" | "online";
+
+interface Exchange {
+  readonly command: Command;
+  readonly sequence: FrameSequence;
+  readonly bytes: Uint8Array;
+  readonly expiresMs: number | undefined;
+  readonly onWritten: ((atMonotonicMs: number) => void) | undefined;
+  /** Refusals of these very bytes. */
+  refusals: number;
+}
+
+/** A frame to send. */
+export interface Outgoing {
+  readonly bytes: Uint8Array;
+  /** Call it when the line has taken the bytes. */
+  readonly onWritten: ((atMonotonicMs: number) => void) | undefined;
+}
+
+/** One reader on a bus. */
+export class OsdpReader implements CardReader {
+  readonly address: number;
+  /** When it wants its next turn. */
+  dueMs = 0;
+  readonly #options: OsdpOptions;
+  readonly #clock: Clock;
+  readonly #log: DriverLog;
+  readonly #wake: () => void;
+  readonly #events: Listeners<[ReaderEvent]>;
+  readonly #outputs = new Map<number, OsdpOutput>();
+  readonly #inputs = new Map<number, OsdpInput>();
+  readonly #orders = new OrderQueue(this.#outputs);
+  readonly #unsupported = new Set<number>();
+  readonly #tamperPower = { tamper: false, power: false };
+  #phase: Phase = "probe";
+  #steps: Command[] = [];
+  #exchange: Exchange | undefined;
+  #written = false;
+  #sequence: FrameSequence = 0;
+  #misses = 0;
+  #quietPolls = 0;
+  #droppedCards = 0;
+  #lastReplyMs: number;
+  /** When it last was what it should be; chatter that leads nowhere does not count. */
+  #soundMs: number;
+  #restarts = 0;
+  #identity: ReaderIdentity | undefined;
+  /** What was last told to listeners. */
+  #announced: boolean | undefined;
+
+  /** `wake` is called when something waits that should not wait for the next poll. */
+  constructor(options: OsdpOptions, clock: Clock, log: DriverLog, wake: () => void) {
+    this.address = options.address;
+    this.#options = options;
+    this.#clock = clock;
+    this.#log = (level, message, fields) =>
+      log(level, message, { address: options.address, ...fields });
+    this.#wake = wake;
+    this.#events = new Listeners(this.#fault);
+    this.#lastReplyMs = clock.monotonicMs();
+    this.#soundMs = this.#lastReplyMs;
+  }
+
+  readonly #fault = (cause: unknown): void => {
+    this.#log("error", "a listener failed", { cause: String(cause) });
+  };
+
+  online(): boolean {
+    return this.#announced === true;
+  }
+
+  onEvent(listener: (event: ReaderEvent) => void): Cancel {
+    return this.#events.add(listener);
+  }
+
+  show(feedback: ReaderFeedback): void {
+    this.#orders.feedback(feedback, {
+      led: this.#options.led && !this.#unsupported.has(COMMAND.led),
+      buzzer: this.#options.buzzer && !this.#unsupported.has(COMMAND.buzzer),
+    }, this.#clock.monotonicMs());
+    this.#wake();
+  }
+
+  output(index: number): OutputLine {
+    checkIndex("output", index, OUTPUTS_MAX);
+    const known = this.#outputs.get(index);
+    if (known !== undefined) return known;
+    const output: OsdpOutput = new OsdpOutput((active, revertAfterMs) => {
+      const nowMs = this.#clock.monotonicMs();
+      const revertAtMs = revertAfterMs === undefined ? undefined : nowMs + revertAfterMs;
+      output.lastOrder = { active, revertAtMs, orderedMs: nowMs };
+      this.#orders.output(index, output.lastOrder);
+      this.#wake();
+    }, this.#fault);
+    this.#outputs.set(index, output);
+    return output;
+  }
+
+  input(index: number): InputLine {
+    checkIndex("input", index, INPUTS_MAX);
+    const known = this.#inputs.get(index);
+    if (known !== undefined) return known;
+    const input = new OsdpInput(this.#fault);
+    this.#inputs.set(index, input);
+    // It may be connected already, and an unchanged contact is not reported again.
+    if (this.#phase !== "probe") this.#steps.push({ kind: "inputStatus" });
+    return input;
+  }
+
+  /** Whether it has stopped answering, so that its turns must not cost its neighbours much. */
+  get failing(): boolean {
+    return this.#misses >= MISSES_MAX;
+  }
+
+  /** Whether something waits for it that goes before any poll. */
+  get urgent(): boolean {
+    return (this.#phase === "online" || this.#phase === "drain") &&
+      this.#exchange === undefined && !this.#orders.empty;
+  }
+
+  /** The next frame for it: the last one again, as the very same bytes, if that was not answered. */
+  next(nowMs: number): Outgoing {
+    const again = this.#exchange;
+    if (again !== undefined) {
+      if (again.expiresMs === undefined || again.expiresMs > nowMs) return this.#outgoing(again);
+      // The reader may or may not have obeyed; only a restart ends this without opening late.
+      this.#log("warn", "an order was not answered in time; the reader is started anew");
+      this.#restart();
+    }
+    const { command, expiresMs, onWritten } = this.#choose(nowMs);
+    const { id, data } = encodeCommand(command);
+    const sequence = this.#sequence;
+    this.#sequence = sequence === 3 ? 1 : (sequence + 1) as FrameSequence;
+    const { address, check } = this.#options;
+    const bytes = encodeFrame({ address, reply: false, sequence, check, id, data });
+    this.#written = false;
+    this.#exchange = { command, sequence, bytes, expiresMs, onWritten, refusals: 0 };
+    return this.#outgoing(this.#exchange);
+  }
+
+  /** Takes a frame while a reply is awaited. `false`: it is no reply to what was sent. */
+  accept(frame: Frame, receivedMs: number): boolean {
+    const exchange = this.#exchange;
+    if (exchange === undefined || !frame.reply || frame.address !== this.address) return false;
+    const busy = frame.id === REPLY.busy;
+    // BUSY comes with sequence 0, whatever the command had.
+    if (frame.sequence !== exchange.sequence && !(busy && frame.sequence === 0)) return false;
+    if (frame.security !== undefined) return false;
+    let reply: Reply | undefined;
+    try {
+      reply = decodeReply(frame);
+    } catch (cause) {
+      // Its check was right, so it is what the reader meant; asking again would not mend it.
+      this.#log("warn", "a reply that cannot be read", { cause: (cause as Error).message });
+    }
+    this.#misses = 0;
+    this.dueMs = receivedMs + (this.#phase === "start" ? 0 : this.#options.pollMs);
+    if (busy) {
+      this.dueMs = receivedMs + BUSY_WAIT_MS;
+      this.#checkOffline(receivedMs, "protocol");
+      return true;
+    }
+    if (receivedMs - this.#lastReplyMs > STALE_AFTER_MS) this.#quietPolls = QUIET_POLLS;
+    this.#lastReplyMs = receivedMs;
+    if (this.#phase === "online" && reply?.kind !== "nak") this.#soundMs = receivedMs;
+    if (reply?.kind === "nak") this.#refused(exchange, reply.code, receivedMs);
+    else this.#answered(exchange, reply, receivedMs);
+    return true;
+  }
+
+  /** Says that no reply came in time. */
+  missed(nowMs: number): void {
+    this.#misses++;
+    this.dueMs = nowMs;
+    this.#checkOffline(nowMs, "no-reply");
+  }
+
+  /** Says that the line is gone, or closed for good. */
+  lost(reason: OfflineReason): void {
+    this.#restart();
+    this.#misses = 0;
+    this.dueMs = 0;
+    this.#goOffline(reason);
+  }
+
+  /** Says that the line is there: from now on silence is the reader's own. */
+  connected(nowMs: number): void {
+    this.#lastReplyMs = nowMs;
+    this.#soundMs = nowMs;
+    this.dueMs = nowMs;
+  }
+
+  #outgoing(exchange: Exchange): Outgoing {
+    const first = !this.#written;
+    this.#written = true;
+    return { bytes: exchange.bytes, onWritten: first ? exchange.onWritten : undefined };
+  }
+
+  #choose(nowMs: number) {
+    switch (this.#phase) {
+      case "probe":
+        return order({ kind: "id" });
+      case "start":
+      case "drain":
+      case "online": {
+        const urgent = this.#phase === "start" ? undefined : this.#orders.take(nowMs, (what) => {
+          this.#log("warn", "an order came too late and was dropped", { what });
+        });
+        return urgent ?? order(this.#nextStep() ?? { kind: "poll" });
+      }
+      default:
+        return this.#phase satisfies never;
+    }
+  }
+
+  #nextStep(): Command | undefined {
+    for (;;) {
+      const step = this.#steps.shift();
+      if (step === undefined || !this.#unsupported.has(COMMAND[step.kind])) return step;
+    }
+  }
+
+  #restart(): void {
+    this.#phase = "probe";
+    this.#sequence = 0;
+    this.#exchange = undefined;
+    this.#steps = [];
+  }
+
+  #answered(exchange: Exchange, reply: Reply | undefined, receivedMs: number): void {
+    this.#exchange = undefined;
+    if (this.#phase === "probe") {
+      this.#identity = reply?.kind === "identity" ? identityOf(reply) : undefined;
+      this.#begin();
+    }
+    if (reply !== undefined) this.#report(reply, receivedMs);
+    this.#advance(exchange, reply);
+  }
+
+  /** The first reply after a restart: asks for everything else. */
+  #begin(): void {
+    this.#phase = "start";
+    if (this.#announced !== true) this.#soundMs = this.#lastReplyMs;
+    this.#unsupported.clear();
+    this.#steps = [
+      { kind: "capabilities" },
+      { kind: "localStatus" },
+      { kind: "inputStatus" },
+      { kind: "outputStatus" },
+    ];
+    this.dueMs = 0;
+  }
+
+  #advance(exchange: Exchange, reply: Reply | undefined): void {
+    if (this.#phase === "start" && this.#steps.length === 0) {
+      this.#phase = "drain";
+      this.#quietPolls = QUIET_POLLS;
+      this.#orders.restore(this.#options.led && !this.#unsupported.has(COMMAND.led));
+      return;
+    }
+    if (this.#quietPolls === 0 || exchange.command.kind !== "poll") return;
+    if (reply?.kind === "ack") this.#quietPolls--;
+    if (this.#quietPolls > 0) return;
+    if (this.#droppedCards > 0) {
+      const count = this.#droppedCards;
+      this.#droppedCards = 0;
+      this.#log("warn", "reads from before the reader was reached again were dropped", { count });
+    }
+    if (this.#phase !== "drain") return;
+    this.#phase = "online";
+    this.#restarts = 0;
+    if (this.#announced === true) return;
+    this.#announced = true;
+    this.#log("info", "reader online", { firmware: this.#identity?.firmware ?? "unknown" });
+    this.#events.emit({ kind: "online", identity: this.#identity });
+  }
+
+  #refused(exchange: Exchange, code: number, nowMs: number): void {
+    const { kind } = exchange.command;
+    switch (code) {
+      case NAK.check:
+        // It heard noise and has not obeyed: the very same bytes again.
+        if (++exchange.refusals < REFUSALS_MAX) return;
+        break;
+      case NAK.sequence:
+        if (this.#phase === "probe") break;
+        this.#log("info", "the reader lost count and is started anew");
+        this.#restart();
+        this.dueMs = nowMs + Math.min(this.#options.pollMs * 2 ** this.#restarts, REFUSED_WAIT_MS);
+        if (this.#restarts < 10) this.#restarts++;
+        this.#checkOffline(nowMs, "protocol");
+        return;
+      case NAK.unknownCommand:
+        this.#unsupported.add(COMMAND[kind]);
+        this.#log(kind === "output" ? "error" : "info", "the reader does not know a command", {
+          command: kind,
+        });
+        break;
+      case NAK.secureChannelNeeded:
+      case NAK.secureChannelCondition:
+        this.#log("error", "the reader demands a secure channel; take it out of secure mode", {
+          command: kind,
+        });
+        this.#restart();
+        this.#goOffline("protocol");
+        this.dueMs = nowMs + REFUSED_WAIT_MS;
+        return;
+      default:
+        this.#log("warn", "the reader refused a command", { command: kind, code });
+    }
+    this.#answered(exchange, undefined, nowMs);
+  }
+
+  #report(reply: Reply, receivedMonotonicMs: number): void {
+    switch (reply.kind) {
+      case "raw":
+        return this.#card(reply, receivedMonotonicMs);
+      case "keypad": {
+        if (this.#isOld()) return;
+        const keys = keysOf(reply.digits);
+        if (keys !== "") this.#events.emit({ kind: "keys", keys, receivedMonotonicMs });
+        return;
+      }
+      case "localStatus":
+        return this.#status(reply.tamper, reply.powerFailed);
+      case "inputStatus":
+        for (const [index, input] of this.#inputs) {
+          input.update(reply.inputs[index], receivedMonotonicMs);
+        }
+        return;
+      case "capabilities":
+        return this.#capabilities(reply.capabilities);
+      case "ack":
+      case "nak":
+      case "identity":
+      case "outputStatus":
+      case "readerStatus":
+      case "communication":
+      case "busy":
+        return;
+      default:
+        return reply satisfies never;
+    }
+  }
+
+  #card({ bits, data }: Extract<Reply, { kind: "raw" }>, receivedMonotonicMs: number): void {
+    if (this.#isOld()) return;
+    if (bits === 0 || bits > CARD_BITS_MAX) {
+      this.#log("warn", "a card of an impossible length was dropped", { bits });
+      return;
+    }
+    this.#events.emit({ kind: "card", bits, data, receivedMonotonicMs });
+  }
+
+  /** A read from while the reader was not heard must not open a door. */
+  #isOld(): boolean {
+    if (this.#phase === "online" && this.#quietPolls === 0) return false;
+    this.#quietPolls = QUIET_POLLS;
+    this.#droppedCards++;
+    return true;
+  }
+
+  #status(tamper: boolean, failed: boolean): void {
+    const last = this.#tamperPower;
+    if (tamper !== last.tamper) {
+      last.tamper = tamper;
+      this.#events.emit({ kind: "tamper", active: tamper });
+    }
+    if (failed !== last.power) {
+      last.power = failed;
+      this.#events.emit({ kind: "power", failed });
+    }
+  }
+
+  #capabilities(capabilities: readonly Capability[]): void {
+    const without = (code: number) =>
+      capabilities.some((c) => c.function === code && c.compliance === 0);
+    if (without(CAPABILITY.led)) this.#unsupported.add(COMMAND.led);
+    if (without(CAPABILITY.buzzer)) this.#unsupported.add(COMMAND.buzzer);
+  }
+
+  #checkOffline(nowMs: number, reason: OfflineReason): void {
+    if (nowMs - this.#soundMs < this.#options.offlineMs) return;
+    // From here on it forgets the conversation too (8 s): only a new one can reach it.
+    this.#restart();
+    this.#goOffline(reason);
+  }
+
+  #goOffline(reason: OfflineReason): void {
+    if (this.#announced === false) return;
+    this.#announced = false;
+    const nowMs = this.#clock.monotonicMs();
+    for (const input of this.#inputs.values()) input.update(undefined, nowMs);
+    this.#log("warn", "reader offline", { reason });
+    this.#events.emit({ kind: "offline", reason });
+  }
+}
+
+function order(command: Command): { command: Command; expiresMs?: number; onWritten?: undefined } {
+  return { command };
+}
+
+function checkIndex(what: string, index: number, max: number): void {
+  if (Number.isInteger(index) && index >= 0 && index < max) return;
+  throw new RangeError(`reader ${what} ${index}: expected 0 to ${max - 1}`);
+}
+
+function identityOf(reply: Extract<Reply, { kind: "identity" }>): ReaderIdentity {
+  return {
+    vendor: reply.vendor.toString(16).padStart(6, "0"),
+    model: reply.model,
+    version: reply.version,
+    serial: reply.serial.toString(16).padStart(8, "0"),
+    firmware: reply.firmware.join("."),
+  };
+}
+
+/** Keys as they are printed: `*` is sent as DEL, `#` as CR (§7, KEYPAD). */
+function keysOf(digits: Uint8Array): string {
+  return Array.from(digits, (digit) => {
+    if (digit === 0x7f || digit === 0x2a) return "*";
+    if (digit === 0x0d || digit === 0x23) return "#";
+    return digit >= 0x30 && digit <= 0x39 ? String.fromCharCode(digit) : "";
+  }).join("");
+}

@@ -1,0 +1,11 @@
+/**
+ * The one explicit list of drivers. A new device is one folder and one line here.
+ *
+ * @module
+ */
+import { osdp } from "./card-reader/osdp/mod.ts";
+
+/** Every driver of this build. */
+export const DRIVERS = [
+  osdp,
+] as const;
