@@ -1,0 +1,135 @@
+/**
+ * `gatehouse bench [NAME…]`: measures, each figure beside a peer's of the same run.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { linuxClock } from "../hal/linux/mod.ts";
+import type { BenchRow } from "./row.ts";
+
+const HELP = `gatehouse bench [NAME…] [--json] [--record]
+
+Measures, one benchmark after another, each figure beside that of a plainer way in the same run.
+
+  tap       last byte of a card readable on the line until the relay is written
+  journal   durable appends a second
+  drain     a backlog drained to the district: events a second, bytes an event
+  decide    decisions a second with 200,000 credentials
+  start     start to first decision, and resident memory
+
+  --json    one JSON object a line: bench, metric, value, unit, baseline, baselineValue, ratio
+  --record  also writes bench/RESULTS.md
+
+Exit codes: 0 measured, 1 a benchmark failed, 2 bad usage.`;
+
+/** Loaded when asked for: what one benchmark imports must not weigh on another's figures. */
+const BENCHES: Readonly<Record<string, () => Promise<BenchRow[]>>> = {
+  tap: async () => await (await import("./tap.ts")).benchTap(),
+  journal: async () => await (await import("./journal.ts")).benchJournal(),
+  drain: async () => await (await import("./drain.ts")).benchDrain(),
+  decide: async () => await (await import("./decide.ts")).benchDecide(),
+  start: async () => await (await import("./start.ts")).benchStart(),
+};
+
+function figure(value: number): string {
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value) || 1)));
+  return value.toLocaleString("en", { maximumFractionDigits: Math.min(digits, 3) });
+}
+
+function cells(row: BenchRow): string[] {
+  return [
+    row.bench,
+    row.metric,
+    `${figure(row.value)} ${row.unit}`,
+    row.baseline,
+    `${figure(row.baselineValue)} ${row.unit}`,
+    figure(row.ratio),
+  ];
+}
+
+const HEADINGS = ["bench", "metric", "value", "baseline", "its value", "ratio"];
+
+function table(rows: readonly BenchRow[]): string {
+  const lines = [HEADINGS, ...rows.map(cells)];
+  const widths = HEADINGS.map((_, column) =>
+    Math.max(...lines.map((line) => line[column]!.length))
+  );
+  return lines
+    .map((line) => line.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd())
+    .join("\n");
+}
+
+function record(rows: readonly BenchRow[], names: readonly string[]): string {
+  const memory = Deno.systemMemoryInfo().total / 2 ** 30;
+  const day = new Date(linuxClock().wallMs()).toISOString().slice(0, 10);
+  const row = (line: readonly string[]) => `| ${line.join(" | ")} |`;
+  return `# Results
+
+Made by \`./gatehouse bench ${names.join(" ")} --record\` on ${day}: ${cpuModel()}, ${
+    memory.toFixed(0)
+  } GiB of memory, Linux ${Deno.osRelease()}, Deno ${Deno.version.deno}. A shared machine: figures of
+two runs differ by a fifth, so read the ratios, whose two figures come from the same run.
+
+${row(HEADINGS)}
+${row(HEADINGS.map(() => "---"))}
+${rows.map((one) => row(cells(one))).join("\n")}
+`;
+}
+
+function cpuModel(): string {
+  return `${navigator.hardwareConcurrency} cores of ${Deno.build.arch}`;
+}
+
+async function main(): Promise<number> {
+  let options;
+  try {
+    options = parseArgs({
+      args: Deno.args,
+      allowPositionals: true,
+      options: {
+        json: { type: "boolean" },
+        record: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+  } catch (error) {
+    console.error(`gatehouse bench: ${(error as Error).message}`);
+    return 2;
+  }
+  const { values, positionals } = options;
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const names = positionals.length > 0 ? positionals : Object.keys(BENCHES);
+  const unknown = names.filter((name) => !Object.hasOwn(BENCHES, name));
+  if (unknown.length > 0) {
+    console.error(
+      `gatehouse bench: no benchmark ${unknown.join(", ")}; there are ${
+        Object.keys(BENCHES).join(", ")
+      }`,
+    );
+    return 2;
+  }
+  const rows: BenchRow[] = [];
+  let failed = false;
+  for (const name of names) {
+    console.error(`measuring ${name}…`);
+    try {
+      const measured = await BENCHES[name]!();
+      if (measured.length === 0) throw new Error("it measured nothing");
+      rows.push(...measured);
+      if (values.json) { for (const row of measured) console.log(JSON.stringify(row)); }
+    } catch (error) {
+      failed = true;
+      console.error(`gatehouse bench: ${name} failed:`, error);
+    }
+  }
+  if (!values.json && rows.length > 0) console.log(table(rows));
+  if (values.record && !failed) {
+    await Deno.writeTextFile(new URL("./RESULTS.md", import.meta.url), record(rows, names));
+  }
+  return failed ? 1 : 0;
+}
+
+if (import.meta.main) Deno.exit(await main());
