@@ -1,0 +1,9 @@
+/**
+ * The hardware of a Linux machine, by FFI to libc. Needs an unscoped `--allow-ffi`, except for
+ * {@link processClock}.
+ *
+ * @module
+ */
+export { linuxClock, processClock } from "./clock.ts";
+export { openPtyPair, type PtyPair } from "./pty.ts";
+export { linuxSerialHost } from "./serial.ts";
