@@ -158,9 +158,13 @@ export class Box implements Disposable {
     const { clock, journal, log, metrics } = this.#host;
     const startMs = clock.monotonicMs();
     journal.append(event).then(
-      () => metrics.append.observe((clock.monotonicMs() - startMs) / 1000),
+      () => {
+        metrics.append.observe((clock.monotonicMs() - startMs) / 1000);
+        metrics.lastAppendFailed = false;
+      },
       (cause: unknown) => {
         metrics.appendFailures.inc();
+        metrics.lastAppendFailed = true;
         log.error("event not stored", { kind: event.kind, cause: String(cause) });
       },
     );

@@ -6,42 +6,43 @@ import type { Cancel, Clock, WallQuality } from "../../hal/mod.ts";
  * would otherwise judge schedules by 1970. The system's clock itself is left alone.
  */
 export class CorrectedClock implements Clock {
-  readonly #clock: Clock;
+  /** The clock underneath. */
+  readonly uncorrected: Clock;
   #correctionMs = 0;
 
   /** Wraps `clock`, at first without a correction. */
   constructor(clock: Clock) {
-    this.#clock = clock;
+    this.uncorrected = clock;
   }
 
   /** Takes the district's time: it is `districtWallMs` now. */
   correct(districtWallMs: number): void {
-    this.#correctionMs = Math.round(districtWallMs) - this.#clock.wallMs();
+    this.#correctionMs = Math.round(districtWallMs) - this.uncorrected.wallMs();
   }
 
   /** Monotonic time of the clock underneath. */
   monotonicMs(): number {
-    return this.#clock.monotonicMs();
+    return this.uncorrected.monotonicMs();
   }
 
   /** Wall time, corrected unless the kernel's own is disciplined. */
   wallMs(): number {
-    const wallMs = this.#clock.wallMs();
-    return this.#clock.wallQuality() === "synchronised" ? wallMs : wallMs + this.#correctionMs;
+    const wallMs = this.uncorrected.wallMs();
+    return this.uncorrected.wallQuality() === "synchronised" ? wallMs : wallMs + this.#correctionMs;
   }
 
   /** Quality of the clock underneath: a corrected time is still not a disciplined one. */
   wallQuality(): WallQuality {
-    return this.#clock.wallQuality();
+    return this.uncorrected.wallQuality();
   }
 
   /** See {@link Clock.sleep}. */
   sleep(delayMs: number, signal: AbortSignal): Promise<void> {
-    return this.#clock.sleep(delayMs, signal);
+    return this.uncorrected.sleep(delayMs, signal);
   }
 
   /** See {@link Clock.schedule}. */
   schedule(delayMs: number, callback: () => void): Cancel {
-    return this.#clock.schedule(delayMs, callback);
+    return this.uncorrected.schedule(delayMs, callback);
   }
 }

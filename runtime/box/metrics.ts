@@ -42,6 +42,9 @@ export class BoxMetrics {
     }),
   );
 
+  /** Whether the last event that was recorded could not be stored. */
+  lastAppendFailed = false;
+
   #add<T extends Counter | Gauge | Histogram | Summary>(metric: T): T {
     this.#registry.registerMetric(metric);
     return metric;

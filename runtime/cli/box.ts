@@ -1,16 +1,18 @@
 import { join } from "node:path";
 import { linuxClock, linuxGpioHost, linuxSerialHost } from "../../hal/linux/mod.ts";
 import { VirtualGpio } from "../../hal/sim/mod.ts";
-import type { BoxStatus, PolicyMessage } from "../../sync/wire/mod.ts";
-import { answerLocal } from "../api/mod.ts";
+import { loadIdentity, startSync, type SyncHandle } from "../../sync/mod.ts";
+import type { BoxEvent, BoxStatus } from "../../sync/wire/mod.ts";
+import { answerLocal, type LocalApi } from "../api/mod.ts";
 import { Box, BoxMetrics, CorrectedClock, DoorModes } from "../box/mod.ts";
 import type { ResolvedConfig } from "../config/mod.ts";
 import { type Journal, openJournal } from "../journal/mod.ts";
 import { jsonLog, type Log, LOG_LEVELS, type LogLevel } from "../log.ts";
-import { applyPolicy, openPolicyStore, packPolicy, type StoredPolicy } from "../policy/mod.ts";
+import { PolicyKeeper } from "../policy/mod.ts";
 import { VERSION } from "../version.ts";
 import { loadConfig, reportConfigError } from "./check.ts";
 import { openDevices } from "./devices.ts";
+import { SimulatedBuses } from "./simulated_buses.ts";
 import { DATA_DIR_DEFAULT, EXIT, readArgs, UsageError } from "./usage.ts";
 
 const HELP = `
@@ -28,5 +30,195 @@ Exit codes: 0 stopped as asked, 1 a device or the data folder cannot be used, 2 
 3 the configuration has faults.
 `;
 
-/** How often another process's `policy load` is looked for. */
-const POLICY_POLL_MS = 2_000;
+/** `gatehouse box`. */
+export async function boxCommand(args: string[], signal: AbortSignal): Promise<number> {
+  const parsed = readArgs(args, {
+    config: { type: "string" },
+    data: { type: "string" },
+    "log-level": { type: "string" },
+  }, HELP);
+  if (parsed === undefined) return EXIT.ok;
+  const { config: path, data = DATA_DIR_DEFAULT, "log-level": level = "info" } = parsed.values;
+  if (path === undefined) throw new UsageError("--config is missing");
+  if (!LOG_LEVELS.includes(level as LogLevel)) {
+    throw new UsageError(`--log-level is one of ${LOG_LEVELS.join(", ")}`);
+  }
+  let config: ResolvedConfig;
+  try {
+    config = await loadConfig(path);
+  } catch (error) {
+    return reportConfigError(error, path, false);
+  }
+  const clock = new CorrectedClock(linuxClock());
+  const encoder = new TextEncoder();
+  const log = jsonLog(
+    clock,
+    (line) => Deno.stderr.writeSync(encoder.encode(line + "\n")),
+    level as LogLevel,
+  );
+  try {
+    await Deno.mkdir(data, { recursive: true, mode: 0o700 });
+    using lock = await Deno.open(join(data, "lock"), { write: true, create: true });
+    if (!lock.tryLockSync(true)) {
+      log.error(`another box runs on ${data}; stop it, or give each its own --data`);
+      return EXIT.failed;
+    }
+    await runBox(config, data, clock, log, signal);
+    return EXIT.ok;
+  } catch (error) {
+    log.error("the box cannot go on", { cause: String(error) });
+    return EXIT.failed;
+  }
+}
+
+/** Puts the parts together, and takes them apart in the opposite order when `signal` aborts. */
+async function runBox(
+  config: ResolvedConfig,
+  data: string,
+  clock: CorrectedClock,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const startMs = clock.monotonicMs();
+  await using stack = new AsyncDisposableStack();
+  const journalOpening = openJournal({ dataDir: data, clock });
+  // Handled where it is awaited; nothing is lost if something else fails before.
+  journalOpening.catch(() => {});
+  const keeper = stack.use(new PolicyKeeper(join(data, "policy.db"), clock, log.part("policy")));
+  const journal = stack.use(await journalOpening);
+  const simulators = stack.use(new SimulatedBuses(clock));
+  const devices = stack.use(
+    await openDevices(config, {
+      clock,
+      log,
+      serial: linuxSerialHost(clock),
+      gpio: linuxGpioHost(clock),
+      simulatedGpio: new VirtualGpio(clock),
+      simulateBus: (bus, readers) => simulators.add(bus, readers),
+    }, signal),
+  );
+  const metrics = new BoxMetrics();
+  const modes = new DoorModes(join(data, "doors.json"), (message) => log.error(message));
+  const box = stack.use(new Box(config, devices, { clock, journal, log, metrics, modes }));
+  box.setPolicy(keeper.inForce?.compiled);
+  keeper.onChange((policy) => box.setPolicy(policy?.compiled));
+  await record(journal, log, { kind: "box.started", version: VERSION });
+  stack.defer(() => record(journal, log, { kind: "box.stopped" }));
+
+  let sync: SyncHandle | undefined;
+  const status = (): BoxStatus => ({
+    kind: "status",
+    name: config.box.name,
+    version: VERSION,
+    policyVersion: keeper.districtVersion(),
+    ...box.status(),
+    backlogEvents: backlogOf(journal),
+    rssBytes: Deno.memoryUsage().rss,
+    uptimeMs: Math.round(clock.monotonicMs() - startMs),
+  });
+  const faults = () => faultsOf(box.status(), metrics, sync);
+  metrics.gauge(
+    "gatehouse_backlog_events",
+    "Durable events that the district has not acknowledged",
+    () => backlogOf(journal),
+  );
+  metrics.gauge(
+    "gatehouse_resident_memory_bytes",
+    "Resident memory of the box process",
+    () => Deno.memoryUsage().rss,
+  );
+  metrics.gauge(
+    "gatehouse_readers_online",
+    "Readers that answer",
+    () => box.status().readers.filter((reader) => reader.online).length,
+  );
+  metrics.gauge(
+    "gatehouse_district_connected",
+    "1 while the link to the district is up",
+    () => sync?.state().link === "connected" ? 1 : 0,
+  );
+
+  const identity = await loadIdentity(data);
+  if (identity === undefined) log.info("not enrolled; policy comes from gatehouse policy load");
+  else {
+    sync = stack.use(startSync({
+      identity,
+      journal,
+      clock: clock.uncorrected,
+      log: log.part("sync"),
+      status,
+      onStatusChange: (listener) => box.onChange(listener),
+      policyVersion: () => keeper.districtVersion(),
+      applyPolicy: (message) => keeper.applyFromDistrict(message, journal),
+      execute: (command) => box.execute(command),
+      onDistrictTime: (wallMs) => clock.correct(wallMs),
+    }, signal));
+  }
+  const api = stack.use(serveLocal(config.api.listen, {
+    status,
+    faults,
+    metrics: () => metrics.text(),
+    ...(simulators.any ? { tap: (id, bits, hex) => simulators.tap(id, bits, hex) } : {}),
+  }));
+  log.info("box started", {
+    name: config.box.name,
+    api: api.url,
+    policy: keeper.inForce?.compiled.version ?? 0,
+    startMs: Math.round(clock.monotonicMs() - startMs),
+  });
+  await aborted(signal);
+  log.info("stopping", { reason: String(signal.reason) });
+}
+
+async function record(journal: Journal, log: Log, event: BoxEvent): Promise<void> {
+  try {
+    await journal.append(event);
+  } catch (cause) {
+    log.error("event not stored", { kind: event.kind, cause: String(cause) });
+  }
+}
+
+function backlogOf(journal: Journal): number {
+  return journal.state().lanes.reduce((sum, lane) => sum + lane.head - lane.synced, 0);
+}
+
+/** What an installer should know, each with the thing it is about. */
+function faultsOf(
+  { readers, doors }: Pick<BoxStatus, "readers" | "doors">,
+  metrics: BoxMetrics,
+  sync: SyncHandle | undefined,
+): string[] {
+  const faults = readers.filter((reader) => !reader.online)
+    .map((reader) => `reader ${reader.id} does not answer; check its cable, address and baud rate`);
+  for (const door of doors) {
+    if (door.alarm !== undefined) faults.push(`door ${door.id} is ${door.alarm}`);
+  }
+  if (metrics.lastAppendFailed) faults.push("the journal cannot be written; check the disk");
+  const fault = sync?.state().fault;
+  if (fault !== undefined) faults.push(fault.message);
+  return faults;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+/** Serves the local API; disposal closes it. */
+function serveLocal(listen: string, api: LocalApi): AsyncDisposable & { readonly url: string } {
+  const { hostname, port } = new URL(`http://${listen}`);
+  const server = Deno.serve(
+    {
+      hostname: hostname.replace(/^\[|\]$/g, ""),
+      port: Number(port || 80),
+      onListen: () => {},
+    },
+    (request) => answerLocal(api, request),
+  );
+  return {
+    url: `http://${hostname}:${server.addr.port}`,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}

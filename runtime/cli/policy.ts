@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import * as v from "valibot";
 import { parse as parseYaml } from "yaml";
-import { linuxClock } from "../../hal/linux/mod.ts";
+import { processClock } from "../../hal/linux/mod.ts";
 import { parsePolicy } from "../../sync/wire/mod.ts";
 import { openPolicyStore, packPolicy, PolicyError } from "../policy/mod.ts";
 import { DATA_DIR_DEFAULT, EXIT, readArgs, UsageError } from "./usage.ts";
@@ -36,7 +36,7 @@ export async function policyCommand(args: string[]): Promise<number> {
     await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 });
     const opened = openPolicyStore(
       join(dataDir, "policy.db"),
-      linuxClock().wallMs(),
+      processClock().wallMs(),
       (setAside) => console.error(`the policy store was spoilt; it is now ${setAside}`),
     );
     using store = opened.store;

@@ -23,6 +23,8 @@ export class LocalTime {
   #offsetMs = 0;
   #validFromMs = Infinity;
   #validUntilMs = -Infinity;
+  #lastUtcMinute = NaN;
+  #last: LocalMinute = { epochDay: 0, weekday: 3, minute: 0 };
 
   /** @throws RangeError when `zone` is no IANA time zone. */
   constructor(zone: string) {
@@ -32,10 +34,14 @@ export class LocalTime {
 
   /** Local day and minute at `wallMs` (ms since 1970). */
   at(wallMs: number): LocalMinute {
+    // Zones are whole minutes off UTC since 1972, and taps come many to a minute.
+    const utcMinute = Math.floor(wallMs / 60_000);
+    if (utcMinute === this.#lastUtcMinute) return this.#last;
     if (wallMs < this.#validFromMs || wallMs >= this.#validUntilMs) this.#lookUp(wallMs);
     const localMs = wallMs + this.#offsetMs;
     const epochDay = Math.floor(localMs / DAY_MS);
-    return {
+    this.#lastUtcMinute = this.#offsetMs % 60_000 === 0 ? utcMinute : NaN;
+    return this.#last = {
       epochDay,
       // 1970-01-01 was a Thursday.
       weekday: (((epochDay + 3) % 7) + 7) % 7,

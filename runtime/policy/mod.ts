@@ -7,5 +7,6 @@ export * from "./applier.ts";
 export * from "./card_key.ts";
 export * from "./compile.ts";
 export * from "./decide.ts";
+export * from "./keeper.ts";
 export * from "./local_time.ts";
 export * from "./store.ts";

@@ -1,0 +1,103 @@
+import type { Cancel, Clock } from "../../hal/mod.ts";
+import type { PolicyMessage } from "../../sync/wire/mod.ts";
+import type { EventSink } from "../journal/contract.ts";
+import type { Log } from "../log.ts";
+import { applyPolicy } from "./applier.ts";
+import { PolicyError } from "./compile.ts";
+import { openPolicyStore, type PolicyStore, type StoredPolicy } from "./store.ts";
+
+/** How often another process's `policy load` is looked for: one pragma, no disk. */
+const POLL_MS = 2_000;
+
+/** Keeps the policy in force: from the store at start, from the district, or from `policy load`. */
+export class PolicyKeeper implements Disposable {
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #store: PolicyStore;
+  readonly #listeners = new Set<(policy: StoredPolicy | undefined) => void>();
+  #inForce: StoredPolicy | undefined;
+  #dataVersion: number;
+  #applying = false;
+  #cancelPoll: Cancel;
+
+  /** Opens (or, when it is spoilt, replaces) the store at `path`. */
+  constructor(path: string, clock: Clock, log: Log) {
+    this.#path = path;
+    this.#clock = clock;
+    this.#log = log;
+    const { store, policy } = openPolicyStore(path, clock.wallMs(), (setAside, cause) => {
+      log.error("policy store was spoilt and set aside", { setAside, cause: cause.message });
+    });
+    this.#store = store;
+    this.#inForce = policy;
+    this.#dataVersion = store.dataVersion();
+    this.#cancelPoll = clock.schedule(POLL_MS, () => this.#poll());
+  }
+
+  /** The policy in force, or `undefined` before the first. */
+  get inForce(): StoredPolicy | undefined {
+    return this.#inForce;
+  }
+
+  /** Version of the district's policy while that is in force, else 0: it shall send its own. */
+  districtVersion(): number {
+    return this.#inForce?.source === "district" ? this.#inForce.compiled.version : 0;
+  }
+
+  /** Calls back whenever another policy is in force. */
+  onChange(listener: (policy: StoredPolicy | undefined) => void): Cancel {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Puts the district's policy in force and records that, or records why it was refused.
+   *
+   * @throws when it could not be stored; it is worth another try then.
+   */
+  async applyFromDistrict(message: PolicyMessage, journal: EventSink): Promise<void> {
+    const { version, document } = message;
+    this.#applying = true;
+    try {
+      const compiled = await applyPolicy(this.#path, { source: "district", version, document });
+      this.#put({ source: "district", compiled });
+      await journal.append({ kind: "policy.applied", version });
+    } catch (cause) {
+      if (!(cause instanceof PolicyError)) throw cause;
+      this.#log.warn("policy refused", { version, cause: cause.message });
+      const detail = cause.message.slice(0, 500);
+      await journal.append({ kind: "policy.refused", version, detail });
+    } finally {
+      this.#applying = false;
+    }
+  }
+
+  /** Stops looking and closes the store. */
+  [Symbol.dispose](): void {
+    this.#cancelPoll();
+    this.#listeners.clear();
+    this.#store[Symbol.dispose]();
+  }
+
+  #put(policy: StoredPolicy | undefined): void {
+    this.#inForce = policy;
+    this.#dataVersion = this.#store.dataVersion();
+    this.#log.info("policy in force", {
+      source: policy?.source ?? "none",
+      version: policy?.compiled.version ?? 0,
+      credentials: policy?.compiled.credentialIds.length ?? 0,
+    });
+    for (const listener of this.#listeners) listener(policy);
+  }
+
+  #poll(): void {
+    this.#cancelPoll = this.#clock.schedule(POLL_MS, () => this.#poll());
+    try {
+      if (this.#applying || this.#store.dataVersion() === this.#dataVersion) return;
+      this.#put(this.#store.load());
+    } catch (cause) {
+      this.#log.error("policy store cannot be read", { cause: String(cause) });
+    }
+  }
+}
