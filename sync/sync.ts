@@ -174,6 +174,7 @@ class Sync implements SyncHandle {
       await this.#linkBackoff.wait(this.#signal);
       this.#link = "connecting";
       const startedMs = clock.monotonicMs();
+      const timeKnown = this.#time.known;
       const link = new Link({
         identity,
         client: this.#client,
@@ -204,6 +205,8 @@ class Sync implements SyncHandle {
         } else {
           // A refused upgrade does not say why; a call does.
           await this.#client.probe(this.#signal);
+          // It was signed with the time of a wrong clock; now the district's is known.
+          if (!timeKnown) continue;
           this.#failed(
             new SyncError(
               "unreachable",
