@@ -1,0 +1,451 @@
+/**
+ * One simulated reader: what a device that follows IEC 60839-11-5 answers to each command. Written
+ * from the standard, not from the driver.
+ *
+ * @module
+ */
+import type { Cancel, Clock } from "../../mod.ts";
+
+/** Colours by their code on the wire. */
+const COLOURS = ["off", "red", "green", "amber", "blue", "magenta", "cyan", "white"] as const;
+/** A colour that a LED can show. */
+export type SimulatedColour = (typeof COLOURS)[number];
+
+/** A device drops the conversation after this silence (§5.7). */
+const SESSION_MS = 8_000;
+/** Reads that the device holds while nobody polls it; older ones are lost. */
+const BACKLOG_MAX = 64;
+
+/** How one simulated reader is built. */
+export interface SimulatedReaderOptions {
+  /** 0 to 126. */
+  readonly address: number;
+  /** Contacts. Default 2. */
+  readonly inputs?: number;
+  /** Relays. Default 2. */
+  readonly outputs?: number;
+  /** Serial number, 32 bits. Default: the address. */
+  readonly serial?: number;
+  /** Between the last byte of a command and the first of the reply, in ms. Default 3. */
+  readonly replyDelayMs?: number;
+  /** Commands that it does not know, by code. */
+  readonly unknownCommands?: readonly number[];
+  /** It talks in clear text only to say who it is. */
+  readonly secureOnly?: boolean;
+}
+
+/** Faults that can be switched while it runs. Counts go down by themselves. */
+export interface SimulatedReaderFaults {
+  /** It hears and obeys nothing. */
+  mute: boolean;
+  /** It hears and obeys, but its replies are lost: this many more. */
+  loseReplies: number;
+  /** Added to each reply's delay, in ms. */
+  lateMs: number;
+  /** Each reply is sent twice. */
+  twice: boolean;
+  /** This many more replies have a wrong check. */
+  corruptReplies: number;
+  /** This many more replies come after these bytes. */
+  garbageReplies: number;
+  /** Bytes sent before a reply while {@link SimulatedReaderFaults.garbageReplies} lasts. */
+  garbage: Uint8Array;
+  /** This many more commands are answered with BUSY. */
+  busyReplies: number;
+}
+
+/** What its LED shows now. */
+export interface SimulatedLed {
+  readonly colour: SimulatedColour;
+  /** Colour of the other half of a blink; equal to `colour` when steady. */
+  readonly otherColour: SimulatedColour;
+  /** It goes back to the permanent pattern by itself. */
+  readonly temporary: boolean;
+}
+
+/** A beeping order. */
+export interface SimulatedBeep {
+  /** 0 is without end. */
+  readonly count: number;
+  readonly onMs: number;
+  readonly offMs: number;
+}
+
+/** A command frame as the line found it. */
+export interface ReceivedCommand {
+  readonly sequence: number;
+  readonly checkOk: boolean;
+  /** It carries a security block. */
+  readonly secure: boolean;
+  readonly code: number;
+  readonly data: Uint8Array;
+  /** All its bytes. */
+  readonly bytes: Uint8Array;
+}
+
+/** A reply before framing. */
+export interface ReplyBody {
+  readonly sequence: number;
+  readonly code: number;
+  readonly data: readonly number[];
+}
+
+interface Pattern {
+  readonly colour: number;
+  readonly otherColour: number;
+}
+
+interface Relay {
+  permanent: boolean;
+  timed: { readonly active: boolean; readonly cancel: Cancel } | undefined;
+  shown: boolean;
+}
+
+const DARK: Pattern = { colour: 0, otherColour: 0 };
+const ACK = 0x40;
+const NAK = 0x41;
+
+/** A simulated reader: its hands and eyes for a test or the demo. */
+export class SimulatedOsdpReader {
+  /** Its address on the line. */
+  readonly address: number;
+  /** Its fault switches. */
+  readonly faults: SimulatedReaderFaults = {
+    mute: false,
+    loseReplies: 0,
+    lateMs: 0,
+    twice: false,
+    corruptReplies: 0,
+    garbageReplies: 0,
+    garbage: Uint8Array.of(0x00, 0x53, 0x81, 0x20, 0x00),
+    busyReplies: 0,
+  };
+  /** Delay of its replies, in ms. */
+  readonly replyDelayMs: number;
+  readonly #clock: Clock;
+  readonly #serial: number;
+  readonly #unknown: ReadonlySet<number>;
+  readonly #secureOnly: boolean;
+  readonly #relays: Relay[];
+  readonly #inputs: boolean[];
+  readonly #reads: { code: number; data: number[] }[] = [];
+  readonly #outputListeners = new Set<(index: number, active: boolean, atMs: number) => void>();
+  readonly #ledListeners = new Set<(led: SimulatedLed, atMs: number) => void>();
+  readonly #beepListeners = new Set<(beep: SimulatedBeep, atMs: number) => void>();
+  readonly #commandListeners = new Set<(code: number, sequence: number, atMs: number) => void>();
+  #tamper = false;
+  #powerFailed = false;
+  #localChanged = false;
+  #inputsChanged = false;
+  #permanentLed = DARK;
+  #temporaryLed: { pattern: Pattern; cancel: Cancel } | undefined;
+  /** `undefined` until a command with sequence 0 begins a conversation. */
+  #lastSequence: number | undefined;
+  #lastReply: ReplyBody | undefined;
+  #lastHeardMs = -Infinity;
+  #deadUntilMs = -Infinity;
+
+  /** Makes a reader that was just switched on. */
+  constructor(options: SimulatedReaderOptions, clock: Clock) {
+    this.address = options.address;
+    this.replyDelayMs = options.replyDelayMs ?? 3;
+    this.#clock = clock;
+    this.#serial = options.serial ?? options.address;
+    this.#unknown = new Set(options.unknownCommands);
+    this.#secureOnly = options.secureOnly ?? false;
+    this.#inputs = Array.from({ length: options.inputs ?? 2 }, () => false);
+    this.#relays = Array.from({ length: options.outputs ?? 2 }, () => ({
+      permanent: false,
+      timed: undefined,
+      shown: false,
+    }));
+  }
+
+  /**
+   * Presents a card: `bits` of `data`, first bit in the high bit of byte 0. It waits in the reader
+   * for the next poll, however late that comes.
+   */
+  present(bits: number, data: Uint8Array): void {
+    this.#hold(0x50, [0, 0, bits & 0xff, bits >> 8, ...data.subarray(0, Math.ceil(bits / 8))]);
+  }
+
+  /** Presses keys, `0`–`9`, `*`, `#`. */
+  press(keys: string): void {
+    const digits = Array.from(keys, (key) => {
+      if (key === "*") return 0x7f;
+      return key === "#" ? 0x0d : key.charCodeAt(0);
+    });
+    this.#hold(0x53, [0, digits.length, ...digits]);
+  }
+
+  /** Reads that wait for a poll. */
+  get waitingReads(): number {
+    return this.#reads.length;
+  }
+
+  /** Closes or opens a contact. */
+  setInput(index: number, active: boolean): void {
+    if (this.#inputs[index] === active) return;
+    this.#inputs[index] = active;
+    this.#inputsChanged = true;
+  }
+
+  /** Opens or closes its housing. */
+  setTamper(active: boolean): void {
+    this.#localChanged ||= this.#tamper !== active;
+    this.#tamper = active;
+  }
+
+  /** Takes its power supply away or gives it back (it goes on from a battery). */
+  setPowerFailed(failed: boolean): void {
+    this.#localChanged ||= this.#powerFailed !== failed;
+    this.#powerFailed = failed;
+  }
+
+  /** Whether relay `index` is on. */
+  output(index: number): boolean {
+    return this.#relays[index]?.shown ?? false;
+  }
+
+  /** What its LED shows. */
+  led(): SimulatedLed {
+    const { colour, otherColour } = this.#temporaryLed?.pattern ?? this.#permanentLed;
+    return {
+      colour: COLOURS[colour] ?? "off",
+      otherColour: COLOURS[otherColour] ?? "off",
+      temporary: this.#temporaryLed !== undefined,
+    };
+  }
+
+  /** Calls back when a relay switches. */
+  onOutput(listener: (index: number, active: boolean, atMonotonicMs: number) => void): Cancel {
+    return subscribe(this.#outputListeners, listener);
+  }
+
+  /** Calls back when its LED is set, and when it goes back by itself. */
+  onLed(listener: (led: SimulatedLed, atMonotonicMs: number) => void): Cancel {
+    return subscribe(this.#ledListeners, listener);
+  }
+
+  /** Calls back when it is told to beep. */
+  onBeep(listener: (beep: SimulatedBeep, atMonotonicMs: number) => void): Cancel {
+    return subscribe(this.#beepListeners, listener);
+  }
+
+  /** Calls back for each command to it that was whole, repetitions too. */
+  onCommand(listener: (code: number, sequence: number, atMonotonicMs: number) => void): Cancel {
+    return subscribe(this.#commandListeners, listener);
+  }
+
+  /** Loses power for `deadMs`: forgets the conversation, relays drop, waiting reads are gone. */
+  reboot(deadMs: number): void {
+    this.#deadUntilMs = this.#clock.monotonicMs() + deadMs;
+    this.#lastSequence = undefined;
+    this.#lastReply = undefined;
+    this.#reads.length = 0;
+    for (const [index, relay] of this.#relays.entries()) {
+      relay.timed?.cancel();
+      relay.timed = undefined;
+      relay.permanent = false;
+      this.#settle(index, relay);
+    }
+    this.#temporaryLed?.cancel();
+    this.#temporaryLed = undefined;
+    this.#permanentLed = DARK;
+    this.#emitLed();
+  }
+
+  /** What it answers to a command that reached it; `undefined` is silence. For the line alone. */
+  answer(command: ReceivedCommand): ReplyBody | undefined {
+    const nowMs = this.#clock.monotonicMs();
+    if (this.faults.mute || nowMs < this.#deadUntilMs) return undefined;
+    const { sequence } = command;
+    if (!command.checkOk) return nak(sequence, 1);
+    for (const listener of this.#commandListeners) listener(command.code, sequence, nowMs);
+    if (nowMs - this.#lastHeardMs > SESSION_MS) this.#lastSequence = undefined;
+    this.#lastHeardMs = nowMs;
+    if (sequence !== 0) {
+      if (this.#lastSequence === undefined) return nak(sequence, 4);
+      if (sequence === this.#lastSequence && this.#lastReply !== undefined) return this.#lastReply;
+      const expected = this.#lastSequence === 3 ? 1 : this.#lastSequence + 1;
+      if (sequence !== expected && sequence !== this.#lastSequence) return nak(sequence, 4);
+    }
+    if (this.faults.busyReplies > 0) {
+      this.faults.busyReplies--;
+      return { sequence: 0, code: 0x79, data: [] };
+    }
+    this.#lastSequence = sequence;
+    this.#lastReply = { sequence, ...this.#obey(command) };
+    return this.#lastReply;
+  }
+
+  #hold(code: number, data: number[]): void {
+    if (this.#reads.length === BACKLOG_MAX) this.#reads.shift();
+    this.#reads.push({ code, data });
+  }
+
+  #obey({ code, data, secure }: ReceivedCommand): { code: number; data: readonly number[] } {
+    if (secure) return { code: NAK, data: [6] };
+    if (this.#unknown.has(code)) return { code: NAK, data: [3] };
+    if (this.#secureOnly && code !== 0x61 && code !== 0x62) return { code: NAK, data: [5] };
+    const wrongLength = { code: NAK, data: [2] };
+    switch (code) {
+      case 0x60:
+        return data.length === 0 ? this.#news() : wrongLength;
+      case 0x61:
+        return data.length === 1 ? { code: 0x45, data: this.#identity() } : wrongLength;
+      case 0x62:
+        return data.length === 1 ? { code: 0x46, data: this.#capabilities() } : wrongLength;
+      case 0x64:
+        this.#localChanged = false;
+        return data.length === 0 ? { code: 0x48, data: this.#local() } : wrongLength;
+      case 0x65:
+        this.#inputsChanged = false;
+        return data.length === 0 ? { code: 0x49, data: this.#inputs.map(Number) } : wrongLength;
+      case 0x66:
+        return data.length === 0 ? { code: 0x4a, data: this.#relayStates() } : wrongLength;
+      case 0x67:
+        return data.length === 0 ? { code: 0x4b, data: [0] } : wrongLength;
+      case 0x68:
+        if (data.length === 0 || data.length % 4 !== 0) return wrongLength;
+        return this.#switchRelays(data) ? { code: 0x4a, data: this.#relayStates() } : {
+          code: NAK,
+          data: [9],
+        };
+      case 0x69:
+        if (data.length === 0 || data.length % 14 !== 0) return wrongLength;
+        for (let at = 0; at < data.length; at += 14) this.#setLed(data.subarray(at, at + 14));
+        return { code: ACK, data: [] };
+      case 0x6a:
+        return data.length === 5 ? this.#beep(data) : wrongLength;
+      case 0x6b:
+        return data.length >= 6 && data.length === 6 + data[5]!
+          ? { code: ACK, data: [] }
+          : wrongLength;
+      case 0x6e:
+        // Its switches are sealed: it tells what it keeps.
+        return data.length === 5
+          ? { code: 0x54, data: [this.address, 0x80, 0x25, 0, 0] }
+          : wrongLength;
+      default:
+        return { code: NAK, data: [3] };
+    }
+  }
+
+  #news(): { code: number; data: readonly number[] } {
+    if (this.#localChanged) {
+      this.#localChanged = false;
+      return { code: 0x48, data: this.#local() };
+    }
+    if (this.#inputsChanged) {
+      this.#inputsChanged = false;
+      return { code: 0x49, data: this.#inputs.map(Number) };
+    }
+    return this.#reads.shift() ?? { code: ACK, data: [] };
+  }
+
+  #identity(): number[] {
+    const serial = [0, 8, 16, 24].map((shift) => (this.#serial >>> shift) & 0xff);
+    return [0x0a, 0x00, 0x17, 1, 1, ...serial, 1, 4, 2];
+  }
+
+  #capabilities(): number[] {
+    const outputs = this.#relays.length;
+    const inputs = this.#inputs.length;
+    return [
+      ...[1, inputs === 0 ? 0 : 1, inputs],
+      ...[2, outputs === 0 ? 0 : 4, outputs],
+      ...[3, 1, 0],
+      ...[4, 3, 1],
+      ...[5, 2, 1],
+      ...[8, 1, 0],
+    ];
+  }
+
+  #local(): number[] {
+    return [Number(this.#tamper), Number(this.#powerFailed)];
+  }
+
+  #relayStates(): number[] {
+    return this.#relays.map((relay) => Number(relay.shown));
+  }
+
+  #switchRelays(data: Uint8Array): boolean {
+    for (let at = 0; at < data.length; at += 4) {
+      if (this.#relays[data[at]!] === undefined || data[at + 1]! > 6) return false;
+    }
+    for (let at = 0; at < data.length; at += 4) {
+      const index = data[at]!;
+      const relay = this.#relays[index]!;
+      const control = data[at + 1]!;
+      const timerMs = (data[at + 2]! + 256 * data[at + 3]!) * 100;
+      if (control === 1 || control === 2 || control >= 5) {
+        relay.timed?.cancel();
+        relay.timed = undefined;
+      }
+      if (control >= 1 && control <= 4) relay.permanent = control === 2 || control === 4;
+      // A timer of 0 means for ever.
+      if (control >= 5) {
+        const cancel = timerMs === 0 ? () => {} : this.#clock.schedule(timerMs, () => {
+          relay.timed = undefined;
+          this.#settle(index, relay);
+        });
+        relay.timed = { active: control === 5, cancel };
+      }
+    }
+    for (const [index, relay] of this.#relays.entries()) this.#settle(index, relay);
+    return true;
+  }
+
+  #settle(index: number, relay: Relay): void {
+    const active = relay.timed?.active ?? relay.permanent;
+    if (active === relay.shown) return;
+    relay.shown = active;
+    const atMs = this.#clock.monotonicMs();
+    for (const listener of this.#outputListeners) listener(index, active, atMs);
+  }
+
+  #setLed(record: Uint8Array): void {
+    if (record[9] === 1) this.#permanentLed = { colour: record[12]!, otherColour: record[13]! };
+    const timerMs = (record[7]! + 256 * record[8]!) * 100;
+    if (record[2] !== 0) {
+      this.#temporaryLed?.cancel();
+      this.#temporaryLed = undefined;
+    }
+    if (record[2] === 2 && timerMs > 0) {
+      const cancel = this.#clock.schedule(timerMs, () => {
+        this.#temporaryLed = undefined;
+        this.#emitLed();
+      });
+      this.#temporaryLed = { pattern: { colour: record[5]!, otherColour: record[6]! }, cancel };
+    }
+    this.#emitLed();
+  }
+
+  #emitLed(): void {
+    const atMs = this.#clock.monotonicMs();
+    for (const listener of this.#ledListeners) listener(this.led(), atMs);
+  }
+
+  #beep(data: Uint8Array): { code: number; data: readonly number[] } {
+    const beep = { count: data[4]!, onMs: data[2]! * 100, offMs: data[3]! * 100 };
+    const atMs = this.#clock.monotonicMs();
+    if (data[1] === 2) { for (const listener of this.#beepListeners) listener(beep, atMs); }
+    return { code: ACK, data: [] };
+  }
+
+  /** Stops what runs by itself. */
+  stop(): void {
+    for (const relay of this.#relays) relay.timed?.cancel();
+    this.#temporaryLed?.cancel();
+  }
+}
+
+function nak(sequence: number, error: number): ReplyBody {
+  return { sequence, code: NAK, data: [error] };
+}
+
+function subscribe<L>(listeners: Set<L>, listener: L): Cancel {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}

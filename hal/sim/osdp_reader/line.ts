@@ -1,0 +1,194 @@
+/**
+ * The line with simulated readers on it: finds command frames in the bytes, and frames replies.
+ *
+ * @module
+ */
+import { type Cancel, type Clock, crc16, type SerialPort } from "../../mod.ts";
+import {
+  type ReceivedCommand,
+  type ReplyBody,
+  SimulatedOsdpReader,
+  type SimulatedReaderOptions,
+} from "./device.ts";
+
+/** Longest frame of the standard. */
+const FRAME_BYTES_MAX = 1440;
+/** A frame that paused for longer is none. */
+const PAUSE_MS_MAX = 200;
+
+/** Simulated readers on one line. */
+export interface SimulatedOsdpLine {
+  /** In the order they were given. */
+  readonly readers: readonly SimulatedOsdpReader[];
+  /** The reader at `address`. @throws RangeError when there is none. */
+  reader(address: number): SimulatedOsdpReader;
+  /** Puts bytes on the line as a disturbance. */
+  disturb(bytes: Uint8Array): void;
+  /** Resolves when the line is gone or the signal aborted; never rejects. */
+  readonly ended: Promise<void>;
+}
+
+/**
+ * Puts simulated OSDP readers on `port`, the far end of a controller's line, until `signal` aborts or
+ * the line is gone. The port stays the caller's.
+ *
+ * ```ts
+ * const line = simulateOsdpReaders(pair.port, clock, [{ address: 0 }], signal);
+ * line.reader(0).present(32, Uint8Array.of(0xde, 0xad, 0xbe, 0xef));
+ * ```
+ */
+export function simulateOsdpReaders(
+  port: SerialPort,
+  clock: Clock,
+  readers: readonly SimulatedReaderOptions[],
+  signal: AbortSignal,
+): SimulatedOsdpLine {
+  const devices = readers.map((options) => new SimulatedOsdpReader(options, clock));
+  const line = new Line(port, clock, devices, signal);
+  return {
+    readers: devices,
+    reader(address) {
+      const device = devices.find((one) => one.address === address);
+      if (device === undefined) throw new RangeError(`no simulated reader at ${address}`);
+      return device;
+    },
+    disturb: (bytes) => line.write(bytes),
+    ended: line.serve(),
+  };
+}
+
+class Line {
+  readonly #port: SerialPort;
+  readonly #clock: Clock;
+  readonly #devices: readonly SimulatedOsdpReader[];
+  readonly #signal: AbortSignal;
+  readonly #replies = new Set<Cancel>();
+  #held: number[] = [];
+  #lastMs = 0;
+
+  constructor(
+    port: SerialPort,
+    clock: Clock,
+    devices: readonly SimulatedOsdpReader[],
+    signal: AbortSignal,
+  ) {
+    this.#port = port;
+    this.#clock = clock;
+    this.#devices = devices;
+    this.#signal = signal;
+  }
+
+  async serve(): Promise<void> {
+    try {
+      for (;;) {
+        const { bytes, receivedMonotonicMs } = await this.#port.read(this.#signal);
+        if (receivedMonotonicMs - this.#lastMs > PAUSE_MS_MAX) this.#held = [];
+        this.#lastMs = receivedMonotonicMs;
+        this.#held.push(...bytes);
+        this.#look();
+      }
+    } catch {
+      // Line or test is over: that is how a simulated reader's life ends.
+    }
+    for (const cancel of this.#replies) cancel();
+    for (const device of this.#devices) device.stop();
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#port.write(bytes, this.#signal).catch(() => {
+      // Gone: the reading side ends the simulation.
+    });
+  }
+
+  /** Takes every whole frame out of what is held. */
+  #look(): void {
+    const held = this.#held;
+    let from = 0;
+    while (held.length - from >= 5) {
+      const size = held[from + 2]! + 256 * held[from + 3]!;
+      if (held[from] !== 0x53 || size < 7 || size > FRAME_BYTES_MAX) {
+        from++;
+        continue;
+      }
+      if (held.length - from < size) break;
+      const frame = Uint8Array.from(held.slice(from, from + size));
+      const command = read(frame);
+      this.#deliver(frame[1]!, command);
+      from += command.checkOk ? size : 1;
+    }
+    this.#held = held.slice(from);
+  }
+
+  #deliver(address: number, command: ReceivedCommand): void {
+    for (const device of this.#devices) {
+      if (device.address !== address && address !== 0x7f) continue;
+      const reply = device.answer(command);
+      if (reply !== undefined) this.#reply(device, reply, (command.bytes[4]! & 0x04) !== 0);
+    }
+  }
+
+  #reply(device: SimulatedOsdpReader, reply: ReplyBody, withCrc: boolean): void {
+    const { faults } = device;
+    if (faults.loseReplies > 0) {
+      faults.loseReplies--;
+      return;
+    }
+    const frame = lay(device.address, reply, withCrc);
+    if (faults.corruptReplies > 0) {
+      faults.corruptReplies--;
+      frame[frame.length - 1]! ^= 0x5a;
+    }
+    const parts = [frame];
+    if (faults.garbageReplies > 0) {
+      faults.garbageReplies--;
+      parts.unshift(faults.garbage);
+    }
+    if (faults.twice) parts.push(frame);
+    const cancel = this.#clock.schedule(device.replyDelayMs + faults.lateMs, () => {
+      this.#replies.delete(cancel);
+      for (const part of parts) this.write(part);
+    });
+    this.#replies.add(cancel);
+  }
+}
+
+function read(frame: Uint8Array): ReceivedCommand {
+  const control = frame[4]!;
+  const tail = (control & 0x04) === 0 ? 1 : 2;
+  const end = frame.length - tail;
+  const securityBytes = (control & 0x08) === 0 ? 0 : frame[5]!;
+  const code = 5 + securityBytes;
+  const sum = frame.subarray(0, end).reduce((a, b) => a + b, 0);
+  const checkOk = code < end &&
+    (tail === 1
+      ? ((sum + frame[end]!) & 0xff) === 0
+      : crc16(frame, 0, end) === frame[end]! + 256 * frame[end + 1]!);
+  return {
+    sequence: control & 0x03,
+    checkOk,
+    secure: securityBytes > 0,
+    code: frame[code] ?? 0,
+    data: frame.slice(code + 1, end),
+    bytes: frame,
+  };
+}
+
+function lay(address: number, { sequence, code, data }: ReplyBody, withCrc: boolean): Uint8Array {
+  const size = 6 + data.length + (withCrc ? 2 : 1);
+  const body = [
+    0x53,
+    address | 0x80,
+    size % 256,
+    Math.floor(size / 256),
+    sequence | (withCrc ? 0x04 : 0),
+    code,
+    ...data,
+  ];
+  if (withCrc) {
+    const crc = crc16(Uint8Array.from(body));
+    body.push(crc % 256, crc >> 8);
+  } else {
+    body.push((256 - body.reduce((a, b) => a + b, 0) % 256) % 256);
+  }
+  return Uint8Array.from(body);
+}
