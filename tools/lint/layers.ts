@@ -1,6 +1,6 @@
 /**
  * The layer table as data: which folder may import which. `docs/architecture.md` shows the same
- * table to people, and `layers_test.ts` keeps the two alike.
+ * table to people, and `tests/house/layers_test.ts` keeps the two alike.
  *
  * @module
  */
