@@ -1,0 +1,8 @@
+/**
+ * Simulated hardware: a clock that tests step, serial lines and GPIO in memory, recorded
+ * conversations. Pseudo-terminals, which need the kernel, are in `hal/linux`.
+ *
+ * @module
+ */
+export * from "./memory_serial_line.ts";
+export * from "./virtual_clock.ts";
