@@ -154,6 +154,16 @@ export type Schedule = Policy["schedules"][number];
 /** A span of days on which schedules use their holiday hours. */
 export type Holiday = Policy["holidays"][number];
 
+/** The part of a policy that is no list of people, for whoever edits it apart. */
+export const PolicySettingsSchema: v.GenericSchema<
+  unknown,
+  Pick<Policy, "holidays" | "schedules" | "accessLevels">
+> = v.strictObject({
+  holidays: PolicySchema.entries.holidays,
+  schedules: PolicySchema.entries.schedules,
+  accessLevels: PolicySchema.entries.accessLevels,
+});
+
 /**
  * Checks a policy's shape. Whether its references resolve is checked when it is compiled.
  *
