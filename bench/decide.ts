@@ -12,6 +12,7 @@ import {
   LocalTime,
 } from "../runtime/policy/mod.ts";
 import { DistrictOfPeople } from "../demo/people.ts";
+import { percentile } from "./percentile.ts";
 import type { BenchRow } from "./row.ts";
 
 const CREDENTIALS = 200_000;
@@ -52,8 +53,8 @@ export function benchDecide(): Promise<BenchRow[]> {
     theirs.push(DECISIONS_A_ROUND / (clock.monotonicMs() - startMs) * 1000);
   }
   if (granted === 0 || found === 0) throw new Error("nothing was granted: the bench is wrong");
-  const value = median(ours);
-  const baselineValue = median(theirs);
+  const value = percentile(ours, 50);
+  const baselineValue = percentile(theirs, 50);
   return Promise.resolve([{
     bench: "decide",
     metric: `decisions with ${CREDENTIALS} credentials`,
@@ -63,8 +64,4 @@ export function benchDecide(): Promise<BenchRow[]> {
     baselineValue,
     ratio: value / baselineValue,
   }]);
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }

@@ -45,7 +45,10 @@ Deno.test("health is 200 with the status, or 503 with what is wrong", async () =
   const well = await ask("/healthz");
   assert.equal(well.status, 200);
   assert.deepEqual(await well.json(), { ok: true, faults: [], status });
-  const ill = await ask("/healthz", {}, { ...api, faults: () => ["the journal cannot be written"] });
+  const ill = await ask("/healthz", {}, {
+    ...api,
+    faults: () => ["the journal cannot be written"],
+  });
   assert.equal(ill.status, 503);
   assert.deepEqual((await ill.json()).faults, ["the journal cannot be written"]);
 });

@@ -53,6 +53,8 @@ export function reportConfigError(error: unknown, path: string, json: boolean): 
 
 function unreadable(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "there is no such file; name one with --config";
-  if (error instanceof Deno.errors.PermissionDenied) return "it may not be read; mind its permissions";
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return "it may not be read; mind its permissions";
+  }
   throw error;
 }

@@ -73,9 +73,9 @@ export async function openDevices(
   for (const output of config.outputs) {
     outputs.set(
       output.id,
-      output.on === "reader"
-        ? readers.get(output.reader)!.output(output.index)
-        : stack.use(await output.driver.open(gpioHost(output.on, output.id), output.options, signal)),
+      output.on === "reader" ? readers.get(output.reader)!.output(output.index) : stack.use(
+        await output.driver.open(gpioHost(output.on, output.id), output.options, signal),
+      ),
     );
   }
   const owned = stack.move();

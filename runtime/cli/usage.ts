@@ -37,7 +37,10 @@ export function readArgs<T extends NonNullable<ParseArgsConfig["options"]>>(
   return parseStrict(args, options);
 }
 
-function parseStrict<T extends NonNullable<ParseArgsConfig["options"]>>(args: string[], options: T) {
+function parseStrict<T extends NonNullable<ParseArgsConfig["options"]>>(
+  args: string[],
+  options: T,
+) {
   try {
     return parseArgs({ args, options, allowPositionals: true, strict: true });
   } catch (cause) {

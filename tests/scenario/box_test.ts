@@ -1,0 +1,273 @@
+/**
+ * A box without a district, as an installer has it on the bench: the real program, a real serial
+ * line, policy from a file.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { Program, runProgram } from "../../demo/program.ts";
+import { linuxClock, openPtyPair, type PtyPair } from "../../hal/linux/mod.ts";
+import { type SimulatedOsdpReader, simulateOsdpReaders } from "../../hal/sim/osdp_reader/mod.ts";
+
+const clock = linuxClock();
+
+interface Bench extends AsyncDisposable {
+  readonly dir: string;
+  readonly data: string;
+  readonly config: string;
+  readonly pair: PtyPair;
+  readonly inside: SimulatedOsdpReader;
+  readonly outside: SimulatedOsdpReader;
+  start(): Promise<Program>;
+  /** Events of the journal, through `gatehouse events --json`. */
+  events(): Promise<Record<string, unknown>[]>;
+}
+
+const POLICY = {
+  schema: 1,
+  schedules: [{ id: "never", name: "从不", weekly: [] }],
+  accessLevels: [
+    { id: "staff", name: "教职工", grants: [{ doors: ["main"], schedule: "always" }] },
+    { id: "night", name: "夜间", grants: [{ doors: ["main"], schedule: "never" }] },
+  ],
+  cardholders: [
+    { id: 1, name: "张三", accessLevels: ["staff"] },
+    { id: 2, name: "李四", accessLevels: ["night"] },
+  ],
+  credentials: [
+    { id: 11, cardholder: 1, bits: 32, hex: "04a1b2c3" },
+    { id: 12, cardholder: 2, bits: 26, hex: "02418c0e" },
+  ],
+};
+const ZHANG = Uint8Array.of(0x04, 0xa1, 0xb2, 0xc3);
+/** 26 bits, left-aligned. */
+const LI = Uint8Array.of(0x90, 0x63, 0x03, 0x80);
+
+async function bench(): Promise<Bench> {
+  const dir = await Deno.makeTempDir({ prefix: "gatehouse-box-" });
+  const stop = new AbortController();
+  const pair = openPtyPair(clock);
+  const line = simulateOsdpReaders(pair.port, clock, [{ address: 0 }, { address: 1 }], stop.signal);
+  const [data, config] = [join(dir, "data"), join(dir, "box.yaml")];
+  await Deno.writeTextFile(
+    config,
+    `
+box: { name: east-gate, timezone: Asia/Shanghai }
+api: { listen: "127.0.0.1:0" }
+buses: [{ id: bus, kind: serial, path: ${pair.path}, baudRate: 38400 }]
+readers:
+  - { id: in, driver: osdp, bus: bus, address: 0, door: main }
+  - { id: out, driver: osdp, bus: bus, address: 1, door: main }
+outputs: [{ id: lock, driver: osdp, reader: in, index: 0 }]
+inputs:
+  - { id: contact, driver: osdp, reader: in, index: 0 }
+  - { id: button, driver: osdp, reader: out, index: 0 }
+  - { id: fire, driver: osdp, reader: out, index: 1 }
+doors:
+  - { id: main, lock: lock, kind: strike, holdMs: 1500, heldOpenMs: 1000, contact: contact, requestToExit: button }
+release: [{ input: fire }]
+`,
+  );
+  return {
+    dir,
+    data,
+    config,
+    pair,
+    inside: line.reader(0),
+    outside: line.reader(1),
+    async start() {
+      const program = new Program(["box", "--config", config, "--data", data], clock);
+      const { api } = await program.findJson({ message: "box started" });
+      await until("both readers online", async () => {
+        const health = await (await fetch(`${api}/healthz`)).json();
+        return health.status.readers.every((reader: { online: boolean }) => reader.online);
+      });
+      return program;
+    },
+    async events() {
+      const { code, stdout, stderr } = await runProgram(["events", "--data", data, "--json"]);
+      assert.equal(code, 0, stderr);
+      return stdout.trim().split("\n").filter((text) => text !== "").map((text) =>
+        JSON.parse(text)
+      );
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await pair[Symbol.asyncDispose]();
+      await Deno.remove(dir, { recursive: true });
+    },
+  };
+}
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const endMs = clock.monotonicMs() + 15_000;
+  while (!(await holds())) {
+    if (clock.monotonicMs() > endMs) assert.fail(`not within 15 s: ${what}`);
+    await clock.sleep(20, new AbortController().signal);
+  }
+}
+
+async function load(of: Bench, policy: unknown): Promise<void> {
+  const file = join(of.dir, "policy.json");
+  await Deno.writeTextFile(file, JSON.stringify(policy));
+  const { code, stderr } = await runProgram(["policy", "load", file, "--data", of.data]);
+  assert.equal(code, 0, stderr);
+}
+
+const kinds = (events: readonly Record<string, unknown>[]) =>
+  events.map(({ event }) => {
+    const { kind, ...rest } = event as Record<string, unknown> & { kind: string };
+    return `${kind} ${rest.reason ?? rest.cause ?? rest.mode ?? ""}`.trim();
+  });
+
+Deno.test("a tap opens the door, and everything that happens is on record", async () => {
+  await using site = await bench();
+  await load(site, POLICY);
+  {
+    await using _box = await site.start();
+    site.inside.present(32, ZHANG);
+    await until("the strike is energised", () => site.inside.output(0));
+    assert.equal(site.inside.led().colour, "green");
+    site.inside.setInput(0, true);
+    await clock.sleep(300, new AbortController().signal);
+    site.inside.setInput(0, false);
+    await until("it relocks when the door closes", () => !site.inside.output(0));
+
+    site.outside.present(26, LI);
+    await until("red for a card out of its hours", () => site.outside.led().colour === "red");
+    site.inside.present(32, Uint8Array.of(1, 2, 3, 4));
+    await until("red for an unknown card", () => site.inside.led().colour === "red");
+    assert.equal(site.inside.output(0), false);
+
+    site.outside.setInput(0, true);
+    await until("the button opens from inside", () => site.inside.output(0));
+    site.outside.setInput(0, false);
+    await until("and its time ends", () => !site.inside.output(0));
+
+    site.inside.setInput(0, true);
+    await until("forced", async () => kinds(await site.events()).includes("door.forced"));
+    site.inside.setInput(0, false);
+    await until("secured", async () => kinds(await site.events()).includes("door.secured"));
+
+    site.outside.setInput(1, true);
+    await until("the fire panel frees the door", () => site.inside.output(0));
+    await clock.sleep(2_000, new AbortController().signal);
+    assert.equal(site.inside.output(0), true, "longer than any hold");
+    site.outside.setInput(1, false);
+    await until("and it locks again", () => !site.inside.output(0));
+  }
+  const events = await site.events();
+  const seen = kinds(events);
+  for (
+    const kind of [
+      "box.started",
+      "reader.online",
+      "access.granted",
+      "door.unlocked access",
+      "door.opened",
+      "door.closed",
+      "door.relocked",
+      "access.denied outside-schedule",
+      "access.denied unknown-card",
+      "door.unlocked request-to-exit",
+      "door.forced",
+      "door.secured",
+      "release.activated",
+      "door.unlocked release",
+      "release.cleared",
+      "box.stopped",
+    ]
+  ) {
+    assert.ok(seen.includes(kind), `${kind} in ${seen.join(", ")}`);
+  }
+  const unknown = events.map((e) => e.event as { reason?: string; card?: unknown })
+    .find((event) => event.reason === "unknown-card");
+  assert.deepEqual(unknown?.card, { bits: 32, hex: "01020304" });
+});
+
+Deno.test("a policy loaded beside a running box is in force within seconds; a bad one changes nothing", async () => {
+  await using site = await bench();
+  await using _box = await site.start();
+  site.inside.present(32, ZHANG);
+  await until(
+    "refused without a policy",
+    async () => kinds(await site.events()).includes("access.denied no-policy"),
+  );
+  await load(site, POLICY);
+  await until("granted with one", async () => {
+    site.inside.present(32, ZHANG);
+    await clock.sleep(500, new AbortController().signal);
+    return site.inside.output(0);
+  });
+  const file = join(site.dir, "bad.yaml");
+  await Deno.writeTextFile(
+    file,
+    "schema: 1\ncredentials: [{ id: 1, cardholder: 9, bits: 8, hex: '01' }]\n",
+  );
+  const bad = await runProgram(["policy", "load", file, "--data", site.data]);
+  assert.equal(bad.code, 3);
+  assert.match(bad.stderr, /credential 1 names cardholder 9, which is not there/);
+  await until("relocked", () => !site.inside.output(0));
+  await clock.sleep(2_500, new AbortController().signal);
+  site.inside.present(32, ZHANG);
+  await until("the good one stays in force", () => site.inside.output(0));
+});
+
+Deno.test("killed and started again, the door works and the record goes on", async () => {
+  await using site = await bench();
+  await load(site, POLICY);
+  for (let round = 0; round < 3; round++) {
+    const box = await site.start();
+    site.inside.present(32, ZHANG);
+    await until("granted", () => site.inside.output(0));
+    await until(
+      "on record",
+      async () =>
+        kinds(await site.events()).filter((kind) => kind === "access.granted").length === round + 1,
+    );
+    box.kill("SIGKILL");
+    await box.status;
+    await until("the reader's own timer relocks", () => !site.inside.output(0));
+  }
+  const events = await site.events();
+  const boots = new Set(events.map((event) => event.boot));
+  assert.equal(boots.size, 3);
+  const access = events.filter((event) => event.lane === "access").map((event) => event.seq);
+  assert.deepEqual(access, Array.from(access, (_, index) => index + 1), "no gap, no double");
+});
+
+Deno.test("a serial line that is pulled and put back needs no restart", async () => {
+  await using site = await bench();
+  await load(site, POLICY);
+  await using box = await site.start();
+  site.inside.faults.mute = site.outside.faults.mute = true;
+  await until(
+    "offline is an alarm",
+    async () => kinds(await site.events()).includes("reader.offline no-reply"),
+  );
+  site.inside.faults.mute = site.outside.faults.mute = false;
+  await until("online again, and opens", async () => {
+    site.inside.present(32, ZHANG);
+    await clock.sleep(400, new AbortController().signal);
+    return site.inside.output(0);
+  });
+  assert.ok(box.lines.length > 0);
+});
+
+Deno.test("a second box on the same data, and a configuration with faults, are refused", async () => {
+  await using site = await bench();
+  await using _box = await site.start();
+  const second = await runProgram(["box", "--config", site.config, "--data", site.data]);
+  assert.equal(second.code, 1);
+  assert.match(second.stderr, /another box runs on/);
+  const bad = join(site.dir, "bad.yaml");
+  await Deno.writeTextFile(bad, "box: { name: x, timezone: Mars/Olympus }\n");
+  const box = await runProgram(["box", "--config", bad, "--data", join(site.dir, "other")]);
+  assert.equal(box.code, 3);
+  assert.match(box.stderr, /bad\.yaml:1:\d+: box\.timezone: expected an IANA time zone/);
+  const check = await runProgram(["check", "--config", bad, "--json"]);
+  assert.equal(check.code, 3);
+  assert.equal(JSON.parse(check.stdout).faults[0].line, 1);
+  assert.equal((await runProgram(["check", "--config", site.config])).code, 0);
+  assert.equal((await runProgram(["check"])).code, 2);
+  assert.equal((await runProgram(["box", "--nonsense"])).code, 2);
+});
