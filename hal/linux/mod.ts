@@ -5,5 +5,6 @@
  * @module
  */
 export { linuxClock, processClock } from "./clock.ts";
+export { linuxGpioHost } from "./gpio.ts";
 export { openPtyPair, type PtyPair } from "./pty.ts";
 export { linuxSerialHost } from "./serial.ts";
