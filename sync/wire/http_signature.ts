@@ -136,12 +136,12 @@ function readSignature(
   if (match === null || !input.startsWith(prefix)) {
     throw new HttpSignatureError("malformed", "the signature is not of Gatehouse's profile");
   }
-  return {
-    digest,
-    params: input.slice(prefix.length),
-    signature,
-    raw: new Uint8Array(Buffer.from(match[1]!, "base64")),
-  };
+  const raw = Buffer.from(match[1]!, "base64");
+  // The last character has four bits to spare; only one way to write a signature is taken.
+  if (raw.toString("base64") !== match[1]) {
+    throw new HttpSignatureError("malformed", "the signature is not written in its one way");
+  }
+  return { digest, params: input.slice(prefix.length), signature, raw: new Uint8Array(raw) };
 }
 
 /** Signs a request as box `boxId`. `createdMs` is the box's time, corrected by what it knows of the district's. */
