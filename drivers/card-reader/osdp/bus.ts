@@ -23,6 +23,8 @@ const INTER_CHARACTER_MS = 150;
 const EXCHANGE_MS_MAX = 1_000;
 /** After a turn that a failing reader did not answer, the others have the line for this long. */
 const FAILING_GAP_MS = 400;
+/** The same after a turn that was not answered for once: everybody else gets a poll between. */
+const MISSED_GAP_MS = 40;
 /** How often one failing reader is tried. */
 const FAILING_RETRY_MS = 1_000;
 /** Frames that may go before polls in a row: orders must not keep every reader from being heard. */
@@ -61,7 +63,7 @@ export class OsdpBus implements ReaderBus {
   #lastByteMs = 0;
   /** When the last exchange ended. */
   #freeMs = 0;
-  #failingFreeMs = 0;
+  #missingFreeMs = 0;
   #urgentRun = 0;
   #inPush = false;
   #running: Promise<void> = Promise.resolve();
@@ -253,8 +255,8 @@ export class OsdpBus implements ReaderBus {
     let pollMs = Infinity;
     let urgent: OsdpReader | undefined;
     for (const reader of this.#readers) {
-      const { dueMs, failing } = reader;
-      const atMs = failing ? Math.max(dueMs, this.#failingFreeMs) : dueMs;
+      const { dueMs, missing } = reader;
+      const atMs = missing ? Math.max(dueMs, this.#missingFreeMs) : dueMs;
       if (atMs < pollMs) [poll, pollMs] = [reader, atMs];
       if (reader.urgent && (urgent === undefined || dueMs < urgent.dueMs)) urgent = reader;
     }
@@ -308,9 +310,8 @@ export class OsdpBus implements ReaderBus {
     this.#freeMs = nowMs;
     this.#inFlight = undefined;
     reader.missed(nowMs);
-    if (!reader.failing) return;
-    reader.dueMs = nowMs + FAILING_RETRY_MS;
-    this.#failingFreeMs = nowMs + FAILING_GAP_MS;
+    if (reader.failing) reader.dueMs = nowMs + FAILING_RETRY_MS;
+    this.#missingFreeMs = nowMs + (reader.failing ? FAILING_GAP_MS : MISSED_GAP_MS);
   }
 
   #characterMs(): number {

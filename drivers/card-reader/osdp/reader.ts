@@ -152,6 +152,11 @@ export class OsdpReader implements CardReader {
     return this.#misses >= MISSES_MAX;
   }
 
+  /** Whether its last turn was not answered. */
+  get missing(): boolean {
+    return this.#misses > 0;
+  }
+
   /** Whether something waits for it that goes before any poll. */
   get urgent(): boolean {
     return (this.#phase === "online" || this.#phase === "drain") &&
