@@ -106,7 +106,7 @@ Deno.test("a Deno of the right version on PATH is used, and set-up done once is 
 
 Deno.test("launchers started together set up once", async () => {
   using machine = await bareMachine({
-    deno: DENO_OF_PATH.replace("mkdir", "/bin/sleep 0.3; mkdir"),
+    deno: DENO_OF_PATH.replace("mkdir", "/bin/sleep 0.3 && mkdir"),
   });
   const all = await Promise.all(Array.from({ length: 4 }, () => machine.launch("version")));
   for (const ran of all) equal(ran.code, 0, ran.text);

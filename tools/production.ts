@@ -1,0 +1,83 @@
+/**
+ * Lays out one program as it is shipped: `deno run -A tools/production.ts ENTRY FOLDER`.
+ *
+ * The folder gets the modules that the entry point and its workers reach, the npm packages these
+ * import, at the versions of `deno.lock`, the launcher, and a `deno.json` without import map: bare
+ * names resolve in `node_modules`, which is laid already, so that nothing is looked up at start.
+ *
+ * @module
+ */
+import { dirname, join } from "node:path";
+
+interface ModuleInfo {
+  readonly specifier: string;
+  readonly dependencies?: readonly { readonly specifier: string }[];
+}
+
+const ROOT = new URL("..", import.meta.url).pathname;
+
+async function deno(args: readonly string[], cwd: string): Promise<string> {
+  const output = await new Deno.Command(Deno.execPath(), { args: [...args], cwd }).output();
+  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  if (!output.success) throw new Error(`deno ${args.join(" ")}: ${decode(output.stderr)}`);
+  return decode(output.stdout);
+}
+
+/** Local files that `entries` and their workers reach, and the bare names these import. */
+async function reach(
+  entries: readonly string[],
+): Promise<{ files: Set<string>; names: Set<string> }> {
+  const files = new Set<string>();
+  const names = new Set<string>();
+  const queue = [...entries];
+  for (let entry = queue.pop(); entry !== undefined; entry = queue.pop()) {
+    const info = JSON.parse(await deno(["info", "--json", "--no-remote", entry], ROOT));
+    for (const module of info.modules as readonly ModuleInfo[]) {
+      if (!module.specifier.startsWith(`file://${ROOT}`)) continue;
+      const path = new URL(module.specifier).pathname.slice(ROOT.length);
+      if (path.startsWith("node_modules/") || files.has(path)) continue;
+      files.add(path);
+      for (const { specifier } of module.dependencies ?? []) {
+        if (!/^(\.|node:|file:)/.test(specifier)) names.add(specifier);
+      }
+      const source = await Deno.readTextFile(ROOT + path);
+      for (const [, worker] of source.matchAll(/new URL\(\s*"([^"]+\.ts)",\s*import\.meta\.url/g)) {
+        queue.push(new URL(worker!, `file://${ROOT}${path}`).pathname.slice(ROOT.length));
+      }
+    }
+  }
+  return { files, names };
+}
+
+async function copy(path: string, folder: string): Promise<void> {
+  await Deno.mkdir(dirname(join(folder, path)), { recursive: true });
+  await Deno.copyFile(ROOT + path, join(folder, path));
+}
+
+async function main([entry, folder]: readonly string[]): Promise<number> {
+  if (entry === undefined || folder === undefined) {
+    console.error("usage: deno run -A tools/production.ts ENTRY FOLDER");
+    return 2;
+  }
+  const { files, names } = await reach([entry]);
+  for (const file of [...files].filter((file) => file !== "deno.json")) await copy(file, folder);
+  for (const file of ["gatehouse", "LICENSE", "deno.lock"]) await copy(file, folder);
+
+  const config = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
+  const imports = Object.fromEntries([...names].map((name) => [name, config.imports[name]]));
+  for (const [name, target] of Object.entries(imports)) {
+    if (target === undefined) throw new Error(`${name} is imported but not in deno.json`);
+  }
+  const write = (fields: object) =>
+    Deno.writeTextFile(join(folder, "deno.json"), JSON.stringify(fields, null, 2) + "\n");
+  const { version, permissions, compilerOptions, minimumDependencyAge } = config;
+  await write({ version, minimumDependencyAge, nodeModulesDir: "auto", imports });
+  await deno(["install", "--quiet"], folder);
+  await write({ version, nodeModulesDir: "manual", compilerOptions, permissions });
+  // The lock has done its work; without an import map Deno would find it out of date.
+  await Deno.remove(join(folder, "deno.lock"));
+  console.log(`${entry}: ${files.size} modules, ${names.size} imports of packages`);
+  return 0;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
