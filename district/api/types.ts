@@ -109,7 +109,9 @@ export interface EventView extends RecordedEvent {
 export type LiveMessage =
   | { readonly kind: "event"; readonly event: EventView }
   | { readonly kind: "box"; readonly box: BoxView }
-  | { readonly kind: "command"; readonly command: CommandView };
+  | { readonly kind: "command"; readonly command: CommandView }
+  /** This client was too slow and messages were dropped: read everything anew. */
+  | { readonly kind: "resync" };
 
 /** One cardholder with cards, as listed. */
 export interface CardholderView {
