@@ -7,3 +7,4 @@
 export * from "./memory_serial_line.ts";
 export * from "./virtual_clock.ts";
 export * from "./virtual_gpio.ts";
+export * from "./serial_trace.ts";
