@@ -4,8 +4,12 @@
  * @module
  */
 import { osdp } from "./card-reader/osdp/mod.ts";
+import { gpioInput } from "./input/gpio/mod.ts";
+import { gpioOutput } from "./output/gpio/mod.ts";
 
 /** Every driver of this build. */
 export const DRIVERS = [
   osdp,
+  gpioOutput,
+  gpioInput,
 ] as const;
