@@ -170,6 +170,7 @@ export class FakeDistrict implements AsyncDisposable {
     for (const link of this.#links) link.socket.send(this.#helloBytes(link));
   }
 
+  /** Closes every link and the port. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.cutLinks();
     await this.#server.shutdown();

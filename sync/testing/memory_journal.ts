@@ -74,6 +74,7 @@ export class MemoryJournal implements EventSink, EventSource, CommandMemory {
     return this.#seen;
   }
 
+  /** See the journal's contract; resolves without any durability. */
   append(event: BoxEvent): Promise<EventId> {
     const lane = LANE_OF[event.kind];
     const store = this.#store(lane);
@@ -95,6 +96,7 @@ export class MemoryJournal implements EventSink, EventSource, CommandMemory {
     });
   }
 
+  /** See the journal's contract. */
   state(): JournalState {
     return {
       epoch: this.#epoch,
@@ -105,11 +107,13 @@ export class MemoryJournal implements EventSink, EventSource, CommandMemory {
     };
   }
 
+  /** See the journal's contract. */
   onDurable(listener: (lanes: readonly Lane[]) => void): Cancel {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
+  /** See the journal's contract. */
   read(
     lane: Lane,
     afterSeq: number,
@@ -137,6 +141,7 @@ export class MemoryJournal implements EventSink, EventSource, CommandMemory {
     );
   }
 
+  /** See the journal's contract. */
   acknowledge(acks: readonly EventId[]): Promise<void> {
     for (const { lane, seq, epoch } of acks) {
       const store = this.#store(lane);
@@ -145,6 +150,7 @@ export class MemoryJournal implements EventSink, EventSource, CommandMemory {
     return Promise.resolve();
   }
 
+  /** See the journal's contract. */
   firstSeen(id: string, expiresWallMs: number): Promise<boolean> {
     const first = !this.#seen.has(id);
     if (first) this.#seen.set(id, expiresWallMs);

@@ -141,18 +141,77 @@ const PolicySchema = v.strictObject({
   ),
 });
 
-/** Who may pass which door when. */
-export type Policy = v.InferOutput<typeof PolicySchema>;
-/** A person (or thing) that holds credentials. */
-export type Cardholder = Policy["cardholders"][number];
-/** One card. */
-export type Credential = Policy["credentials"][number];
+/** A time of day within one day: `from` is inside, `to` is not. Both `HH:MM`, up to `24:00`. */
+export interface Interval {
+  from: string;
+  to: string;
+}
+
+/** Weekly hours with holidays, in the box's time zone. */
+export interface Schedule {
+  id: string;
+  name: string;
+  weekly: { days: (typeof WEEKDAYS[number])[]; intervals: Interval[] }[];
+  /** On days of {@link Policy.holidays}; empty means closed. */
+  onHolidays: Interval[];
+}
+
+/** A span of days, `YYYY-MM-DD`, both inside, on which schedules use their holiday hours. */
+export interface Holiday {
+  id: string;
+  name: string;
+  from: string;
+  to: string;
+}
+
 /** Which doors at which times. */
-export type AccessLevel = Policy["accessLevels"][number];
-/** Weekly hours with holidays. */
-export type Schedule = Policy["schedules"][number];
-/** A span of days on which schedules use their holiday hours. */
-export type Holiday = Policy["holidays"][number];
+export interface AccessLevel {
+  id: string;
+  name: string;
+  grants: {
+    /** `main` (at any box), `east-gate/main`, `east-gate/*` or `*`. */
+    doors: string[];
+    /** A schedule's id, or `always`. */
+    schedule: string;
+  }[];
+}
+
+/** A person (or thing) that holds credentials. */
+export interface Cardholder {
+  /** 1 to 2^32 − 1. */
+  id: number;
+  name: string;
+  /** Ids of {@link AccessLevel}s. */
+  accessLevels: string[];
+  /** An inactive cardholder's cards are all refused. */
+  active: boolean;
+  validFromMs?: number | undefined;
+  validUntilMs?: number | undefined;
+}
+
+/** One card. */
+export interface Credential {
+  /** 1 to 2^32 − 1. */
+  id: number;
+  /** Whose: a {@link Cardholder.id}. */
+  cardholder: number;
+  /** 1 to 255. */
+  bits: number;
+  /** The number's value, right-aligned, ceil(bits / 8) bytes in lower-case hex. */
+  hex: string;
+  /** False for a lost or returned card. */
+  active: boolean;
+}
+
+/** Who may pass which door when. */
+export interface Policy {
+  schema: 1;
+  holidays: Holiday[];
+  schedules: Schedule[];
+  accessLevels: AccessLevel[];
+  cardholders: Cardholder[];
+  credentials: Credential[];
+}
 
 /** The part of a policy that is no list of people, for whoever edits it apart. */
 export const PolicySettingsSchema: v.GenericSchema<
