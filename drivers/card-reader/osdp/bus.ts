@@ -267,6 +267,8 @@ export class OsdpBus implements ReaderBus {
 
   #send(reader: OsdpReader, nowMs: number): void {
     const port = this.#port!;
+    // Bytes from before the question are no answer to it, even if they turn out to hold a frame.
+    this.#decoder.discard();
     this.#urgentRun = reader.urgent ? this.#urgentRun + 1 : 0;
     const { bytes, onWritten } = reader.next(nowMs);
     const replyMs = this.#replyMs.get(reader)!;

@@ -196,6 +196,11 @@ export class FrameDecoder {
     }
   }
 
+  /** Throws away the frame that has begun: what came so far answers nothing that is sent from now on. */
+  discard(): void {
+    this.#drop(this.#length);
+  }
+
   #drop(count: number): void {
     this.#garbageBytes += count;
     this.#consume(count);

@@ -190,7 +190,8 @@ export class OsdpReader implements CardReader {
     const busy = frame.id === REPLY.busy;
     // BUSY comes with sequence 0, whatever the command had.
     if (frame.sequence !== exchange.sequence && !(busy && frame.sequence === 0)) return false;
-    if (frame.security !== undefined) return false;
+    // A reader answers with the check it was asked with; one byte of sum would let noise through.
+    if (frame.security !== undefined || frame.check !== this.#options.check) return false;
     let reply: Reply | undefined;
     try {
       reply = decodeReply(frame);
