@@ -20,6 +20,7 @@ const DISCARD_READS_MAX = 64;
 
 /** A serial line over a non-blocking tty descriptor, which it owns. */
 export class FdSerialPort implements SerialPort {
+  /** What it was opened with. */
   readonly settings: SerialSettings;
   readonly #fd: number;
   readonly #clock: Clock;
@@ -42,6 +43,7 @@ export class FdSerialPort implements SerialPort {
     this.#output = new Poller(fd, POLLOUT);
   }
 
+  /** See {@link SerialPort.read}. */
   async read(signal: AbortSignal): Promise<SerialChunk> {
     signal.throwIfAborted();
     this.#open("read");
@@ -73,6 +75,7 @@ export class FdSerialPort implements SerialPort {
     }
   }
 
+  /** See {@link SerialPort.write}. */
   async write(bytes: Uint8Array, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     this.#open("write");
@@ -110,6 +113,7 @@ export class FdSerialPort implements SerialPort {
     }
   }
 
+  /** See {@link SerialPort.drain}. */
   async drain(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     this.#open("drain");
@@ -140,6 +144,7 @@ export class FdSerialPort implements SerialPort {
     }
   }
 
+  /** See {@link SerialPort.discardInput}. */
   discardInput(): void {
     this.#open("discard input of");
     this.#libc.ioctlValue(this.#fd, TCFLSH, TCIFLUSH);
@@ -149,6 +154,7 @@ export class FdSerialPort implements SerialPort {
     }
   }
 
+  /** Lets go of the port and closes it; calls that wait end as disconnected. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#disposal ??= this.#dispose();
   }
