@@ -210,7 +210,7 @@ export function parseBoxConfig(
         fault([...path, "driver"], notOneOf("driver", item.driver, [...known, "simulated"]));
         return [];
       }
-      const line = on === "simulated" ? { chip: "simulated", line: index, ...item } : item;
+      const line = on === "simulated" ? { chip: `simulated-${list}`, line: index, ...item } : item;
       const options = optionsOf(driver, line, POINT_FIELDS, path);
       return [{ id: item.id, on, driver: driver as Extract<AnyDriver, { kind: K }>, options }];
     });

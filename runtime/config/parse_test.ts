@@ -64,7 +64,7 @@ Deno.test("a whole configuration, its defaults and its drivers' options", () => 
     [
       { chip: "gpiochip0", line: 17, safe: "released" },
       "in.1",
-      { chip: "simulated", line: 2, safe: "released" },
+      { chip: "simulated-outputs", line: 2, safe: "released" },
     ],
   );
   assert.equal(config.doors[0]!.heldOpenMs, 30_000);
