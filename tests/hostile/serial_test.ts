@@ -61,23 +61,6 @@ function laid(address: number, control: number, body: readonly number[], size?: 
   return [...bytes, crc & 0xff, crc >> 8];
 }
 
-const REPLIES = [
-  0x40,
-  0x41,
-  0x45,
-  0x46,
-  0x48,
-  0x49,
-  0x4a,
-  0x4b,
-  0x50,
-  0x53,
-  0x54,
-  0x76,
-  0x78,
-  0x79,
-];
-
 /** One hostile frame; `forged` gives an address and control that are not the door's turn. */
 function hostile(random: Random, forged: () => { address: number; control: number }): number[] {
   const { address, control } = forged();

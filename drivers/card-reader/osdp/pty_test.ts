@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { linuxClock, linuxSerialHost, openPtyPair } from "../../../hal/linux/mod.ts";
 import { simulateOsdpReaders } from "../../../hal/sim/osdp_reader/mod.ts";
-import { type OutputLine } from "../../contract.ts";
+import type { OutputLine } from "../../contract.ts";
 import { osdp } from "./mod.ts";
 
 Deno.test("a card on a real pty opens the reader's relay, and a hang-up is reported", async () => {
