@@ -7,7 +7,8 @@
 import type { ReaderFeedback } from "../../contract.ts";
 import { COLOUR, type Command, type LedPattern } from "./commands.ts";
 
-type Buzzer = Extract<Command, { kind: "buzzer" }>;
+/** A buzzer command. */
+export type Buzzer = Extract<Command, { kind: "buzzer" }>;
 
 /** LED and buzzer for one feedback. */
 export interface FeedbackPattern {

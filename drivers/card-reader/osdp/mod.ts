@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { defineDriver } from "../../contract.ts";
+import { defineDriver, type ReaderBusDriver } from "../../contract.ts";
 import { OsdpBus } from "./bus.ts";
-import { parseOsdpOptions } from "./options.ts";
+import { type OsdpOptions, parseOsdpOptions } from "./options.ts";
 
 export { OsdpBus, type OsdpBusCounts } from "./bus.ts";
 export {
@@ -22,7 +22,7 @@ export {
 export { type OsdpOptions, OsdpOptionsSchema, parseOsdpOptions } from "./options.ts";
 
 /** OSDP v2 reader in clear text, 9600 to 230400 8N1. IEC 60839-11-5. */
-export const osdp = defineDriver({
+export const osdp: ReaderBusDriver<OsdpOptions> = defineDriver({
   id: "osdp",
   kind: "card-reader",
   bus: "serial",

@@ -4,6 +4,7 @@
  * @module
  */
 import * as v from "valibot";
+import type { FrameCheck } from "./frame.ts";
 
 const ms = (least: number, most: number) =>
   v.pipe(
@@ -13,8 +14,26 @@ const ms = (least: number, most: number) =>
     v.maxValue(most, `expected ${least} to ${most} ms`),
   );
 
+/** Options of one reader, defaults filled in. */
+export interface OsdpOptions {
+  /** Address set in the reader, 0 to 126. */
+  readonly address: number;
+  /** Shortest time between two polls of this reader. */
+  readonly pollMs: number;
+  /** How long it may take to begin its reply. */
+  readonly replyMs: number;
+  /** Silence after which it counts as offline. */
+  readonly offlineMs: number;
+  /** How its frames are checked. */
+  readonly check: FrameCheck;
+  /** Whether its LED is driven. */
+  readonly led: boolean;
+  /** Whether its buzzer sounds. */
+  readonly buzzer: boolean;
+}
+
 /** The schema of a reader's options. */
-export const OsdpOptionsSchema = v.strictObject({
+export const OsdpOptionsSchema: v.GenericSchema<unknown, OsdpOptions> = v.strictObject({
   /** Address set in the reader; 127 is the broadcast address and cannot be polled. */
   address: v.pipe(
     v.number("expected the address set in the reader, 0 to 126"),
@@ -35,9 +54,6 @@ export const OsdpOptionsSchema = v.strictObject({
   /** Whether its buzzer sounds. */
   buzzer: v.optional(v.boolean("expected true or false"), true),
 });
-
-/** Options of one reader, defaults filled in. */
-export type OsdpOptions = v.InferOutput<typeof OsdpOptionsSchema>;
 
 /** Parses one reader's options. @throws a `ValiError` naming the field. */
 export function parseOsdpOptions(raw: unknown): OsdpOptions {

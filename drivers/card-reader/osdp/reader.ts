@@ -17,10 +17,11 @@ import type {
 } from "../../contract.ts";
 import { COMMAND, type Command, encodeCommand } from "./commands.ts";
 import { encodeFrame, type Frame, type FrameSequence } from "./frame.ts";
-import { Listeners, OsdpInput, OsdpOutput } from "./lines.ts";
+import { OsdpOutput } from "./lines.ts";
 import type { OsdpOptions } from "./options.ts";
 import { OrderQueue, OUTPUTS_MAX } from "./orders.ts";
 import { CAPABILITY, type Capability, decodeReply, NAK, REPLY, type Reply } from "./replies.ts";
+import { identityOf, ReaderReports } from "./reports.ts";
 
 /** Contacts of one reader: ISTATR may list more, no sold reader has them. */
 const INPUTS_MAX = 32;
@@ -36,7 +37,6 @@ const MISSES_MAX = 3;
 const REFUSALS_MAX = 3;
 /** Wait before a reader that refuses to talk is started anew. */
 const REFUSED_WAIT_MS = 1_000;
-const CARD_BITS_MAX = 255;
 
 type Phase = "probe" | "start" | "drain" | "online";
 
@@ -66,12 +66,10 @@ export class OsdpReader implements CardReader {
   readonly #clock: Clock;
   readonly #log: DriverLog;
   readonly #wake: () => void;
-  readonly #events: Listeners<[ReaderEvent]>;
+  readonly #reports: ReaderReports;
   readonly #outputs = new Map<number, OsdpOutput>();
-  readonly #inputs = new Map<number, OsdpInput>();
   readonly #orders = new OrderQueue(this.#outputs);
   readonly #unsupported = new Set<number>();
-  readonly #tamperPower = { tamper: false, power: false };
   #phase: Phase = "probe";
   #steps: Command[] = [];
   #exchange: Exchange | undefined;
@@ -96,7 +94,7 @@ export class OsdpReader implements CardReader {
     this.#log = (level, message, fields) =>
       log(level, message, { address: options.address, ...fields });
     this.#wake = wake;
-    this.#events = new Listeners(this.#fault);
+    this.#reports = new ReaderReports(this.#log, this.#fault, () => this.#isOld());
     this.#lastReplyMs = clock.monotonicMs();
     this.#soundMs = this.#lastReplyMs;
   }
@@ -110,7 +108,7 @@ export class OsdpReader implements CardReader {
   }
 
   onEvent(listener: (event: ReaderEvent) => void): Cancel {
-    return this.#events.add(listener);
+    return this.#reports.events.add(listener);
   }
 
   show(feedback: ReaderFeedback): void {
@@ -138,13 +136,11 @@ export class OsdpReader implements CardReader {
 
   input(index: number): InputLine {
     checkIndex("input", index, INPUTS_MAX);
-    const known = this.#inputs.get(index);
-    if (known !== undefined) return known;
-    const input = new OsdpInput(this.#fault);
-    this.#inputs.set(index, input);
     // It may be connected already, and an unchanged contact is not reported again.
-    if (this.#phase !== "probe") this.#steps.push({ kind: "inputStatus" });
-    return input;
+    if (this.#phase !== "probe" && !this.#reports.knows(index)) {
+      this.#steps.push({ kind: "inputStatus" });
+    }
+    return this.#reports.input(index);
   }
 
   /** Whether it has stopped answering, so that its turns must not cost its neighbours much. */
@@ -279,7 +275,8 @@ export class OsdpReader implements CardReader {
       this.#identity = reply?.kind === "identity" ? identityOf(reply) : undefined;
       this.#begin();
     }
-    if (reply !== undefined) this.#report(reply, receivedMs);
+    if (reply?.kind === "capabilities") this.#capabilities(reply.capabilities);
+    else if (reply !== undefined) this.#reports.take(reply, receivedMs);
     this.#advance(exchange, reply);
   }
 
@@ -318,7 +315,7 @@ export class OsdpReader implements CardReader {
     if (this.#announced === true) return;
     this.#announced = true;
     this.#log("info", "reader online", { firmware: this.#identity?.firmware ?? "unknown" });
-    this.#events.emit({ kind: "online", identity: this.#identity });
+    this.#reports.events.emit({ kind: "online", identity: this.#identity });
   }
 
   #refused(exchange: Exchange, code: number, nowMs: number): void {
@@ -357,65 +354,12 @@ export class OsdpReader implements CardReader {
     this.#answered(exchange, undefined, nowMs);
   }
 
-  #report(reply: Reply, receivedMonotonicMs: number): void {
-    switch (reply.kind) {
-      case "raw":
-        return this.#card(reply, receivedMonotonicMs);
-      case "keypad": {
-        if (this.#isOld()) return;
-        const keys = keysOf(reply.digits);
-        if (keys !== "") this.#events.emit({ kind: "keys", keys, receivedMonotonicMs });
-        return;
-      }
-      case "localStatus":
-        return this.#status(reply.tamper, reply.powerFailed);
-      case "inputStatus":
-        for (const [index, input] of this.#inputs) {
-          input.update(reply.inputs[index], receivedMonotonicMs);
-        }
-        return;
-      case "capabilities":
-        return this.#capabilities(reply.capabilities);
-      case "ack":
-      case "nak":
-      case "identity":
-      case "outputStatus":
-      case "readerStatus":
-      case "communication":
-      case "busy":
-        return;
-      default:
-        return reply satisfies never;
-    }
-  }
-
-  #card({ bits, data }: Extract<Reply, { kind: "raw" }>, receivedMonotonicMs: number): void {
-    if (this.#isOld()) return;
-    if (bits === 0 || bits > CARD_BITS_MAX) {
-      this.#log("warn", "a card of an impossible length was dropped", { bits });
-      return;
-    }
-    this.#events.emit({ kind: "card", bits, data, receivedMonotonicMs });
-  }
-
   /** A read from while the reader was not heard must not open a door. */
   #isOld(): boolean {
     if (this.#phase === "online" && this.#quietPolls === 0) return false;
     this.#quietPolls = QUIET_POLLS;
     this.#droppedCards++;
     return true;
-  }
-
-  #status(tamper: boolean, failed: boolean): void {
-    const last = this.#tamperPower;
-    if (tamper !== last.tamper) {
-      last.tamper = tamper;
-      this.#events.emit({ kind: "tamper", active: tamper });
-    }
-    if (failed !== last.power) {
-      last.power = failed;
-      this.#events.emit({ kind: "power", failed });
-    }
   }
 
   #capabilities(capabilities: readonly Capability[]): void {
@@ -435,10 +379,9 @@ export class OsdpReader implements CardReader {
   #goOffline(reason: OfflineReason): void {
     if (this.#announced === false) return;
     this.#announced = false;
-    const nowMs = this.#clock.monotonicMs();
-    for (const input of this.#inputs.values()) input.update(undefined, nowMs);
+    this.#reports.forget(this.#clock.monotonicMs());
     this.#log("warn", "reader offline", { reason });
-    this.#events.emit({ kind: "offline", reason });
+    this.#reports.events.emit({ kind: "offline", reason });
   }
 }
 
@@ -449,23 +392,4 @@ function order(command: Command): { command: Command; expiresMs?: number; onWrit
 function checkIndex(what: string, index: number, max: number): void {
   if (Number.isInteger(index) && index >= 0 && index < max) return;
   throw new RangeError(`reader ${what} ${index}: expected 0 to ${max - 1}`);
-}
-
-function identityOf(reply: Extract<Reply, { kind: "identity" }>): ReaderIdentity {
-  return {
-    vendor: reply.vendor.toString(16).padStart(6, "0"),
-    model: reply.model,
-    version: reply.version,
-    serial: reply.serial.toString(16).padStart(8, "0"),
-    firmware: reply.firmware.join("."),
-  };
-}
-
-/** Keys as they are printed: `*` is sent as DEL, `#` as CR (§7, KEYPAD). */
-function keysOf(digits: Uint8Array): string {
-  return Array.from(digits, (digit) => {
-    if (digit === 0x7f || digit === 0x2a) return "*";
-    if (digit === 0x0d || digit === 0x23) return "#";
-    return digit >= 0x30 && digit <= 0x39 ? String.fromCharCode(digit) : "";
-  }).join("");
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Cancel, Clock } from "../../mod.ts";
+import { RelayBank } from "./relays.ts";
 
 /** Colours by their code on the wire. */
 const COLOURS = ["off", "red", "green", "amber", "blue", "magenta", "cyan", "white"] as const;
@@ -95,12 +96,6 @@ interface Pattern {
   readonly otherColour: number;
 }
 
-interface Relay {
-  permanent: boolean;
-  timed: { readonly active: boolean; readonly cancel: Cancel } | undefined;
-  shown: boolean;
-}
-
 const DARK: Pattern = { colour: 0, otherColour: 0 };
 const ACK = 0x40;
 const NAK = 0x41;
@@ -126,10 +121,9 @@ export class SimulatedOsdpReader {
   readonly #serial: number;
   readonly #unknown: ReadonlySet<number>;
   readonly #secureOnly: boolean;
-  readonly #relays: Relay[];
+  readonly #relays: RelayBank;
   readonly #inputs: boolean[];
   readonly #reads: { code: number; data: number[] }[] = [];
-  readonly #outputListeners = new Set<(index: number, active: boolean, atMs: number) => void>();
   readonly #ledListeners = new Set<(led: SimulatedLed, atMs: number) => void>();
   readonly #beepListeners = new Set<(beep: SimulatedBeep, atMs: number) => void>();
   readonly #commandListeners = new Set<(code: number, sequence: number, atMs: number) => void>();
@@ -154,11 +148,7 @@ export class SimulatedOsdpReader {
     this.#unknown = new Set(options.unknownCommands);
     this.#secureOnly = options.secureOnly ?? false;
     this.#inputs = Array.from({ length: options.inputs ?? 2 }, () => false);
-    this.#relays = Array.from({ length: options.outputs ?? 2 }, () => ({
-      permanent: false,
-      timed: undefined,
-      shown: false,
-    }));
+    this.#relays = new RelayBank(options.outputs ?? 2, clock);
   }
 
   /**
@@ -204,7 +194,7 @@ export class SimulatedOsdpReader {
 
   /** Whether relay `index` is on. */
   output(index: number): boolean {
-    return this.#relays[index]?.shown ?? false;
+    return this.#relays.active(index);
   }
 
   /** What its LED shows. */
@@ -219,7 +209,7 @@ export class SimulatedOsdpReader {
 
   /** Calls back when a relay switches. */
   onOutput(listener: (index: number, active: boolean, atMonotonicMs: number) => void): Cancel {
-    return subscribe(this.#outputListeners, listener);
+    return subscribe(this.#relays.listeners, listener);
   }
 
   /** Calls back when its LED is set, and when it goes back by itself. */
@@ -243,12 +233,7 @@ export class SimulatedOsdpReader {
     this.#lastSequence = undefined;
     this.#lastReply = undefined;
     this.#reads.length = 0;
-    for (const [index, relay] of this.#relays.entries()) {
-      relay.timed?.cancel();
-      relay.timed = undefined;
-      relay.permanent = false;
-      this.#settle(index, relay);
-    }
+    this.#relays.release();
     this.#temporaryLed?.cancel();
     this.#temporaryLed = undefined;
     this.#permanentLed = DARK;
@@ -303,12 +288,12 @@ export class SimulatedOsdpReader {
         this.#inputsChanged = false;
         return data.length === 0 ? { code: 0x49, data: this.#inputs.map(Number) } : wrongLength;
       case 0x66:
-        return data.length === 0 ? { code: 0x4a, data: this.#relayStates() } : wrongLength;
+        return data.length === 0 ? { code: 0x4a, data: this.#relays.states() } : wrongLength;
       case 0x67:
         return data.length === 0 ? { code: 0x4b, data: [0] } : wrongLength;
       case 0x68:
         if (data.length === 0 || data.length % 4 !== 0) return wrongLength;
-        return this.#switchRelays(data) ? { code: 0x4a, data: this.#relayStates() } : {
+        return this.#relays.obey(data) ? { code: 0x4a, data: this.#relays.states() } : {
           code: NAK,
           data: [9],
         };
@@ -350,7 +335,7 @@ export class SimulatedOsdpReader {
   }
 
   #capabilities(): number[] {
-    const outputs = this.#relays.length;
+    const outputs = this.#relays.size;
     const inputs = this.#inputs.length;
     return [
       ...[1, inputs === 0 ? 0 : 1, inputs],
@@ -364,45 +349,6 @@ export class SimulatedOsdpReader {
 
   #local(): number[] {
     return [Number(this.#tamper), Number(this.#powerFailed)];
-  }
-
-  #relayStates(): number[] {
-    return this.#relays.map((relay) => Number(relay.shown));
-  }
-
-  #switchRelays(data: Uint8Array): boolean {
-    for (let at = 0; at < data.length; at += 4) {
-      if (this.#relays[data[at]!] === undefined || data[at + 1]! > 6) return false;
-    }
-    for (let at = 0; at < data.length; at += 4) {
-      const index = data[at]!;
-      const relay = this.#relays[index]!;
-      const control = data[at + 1]!;
-      const timerMs = (data[at + 2]! + 256 * data[at + 3]!) * 100;
-      if (control === 1 || control === 2 || control >= 5) {
-        relay.timed?.cancel();
-        relay.timed = undefined;
-      }
-      if (control >= 1 && control <= 4) relay.permanent = control === 2 || control === 4;
-      // A timer of 0 means for ever.
-      if (control >= 5) {
-        const cancel = timerMs === 0 ? () => {} : this.#clock.schedule(timerMs, () => {
-          relay.timed = undefined;
-          this.#settle(index, relay);
-        });
-        relay.timed = { active: control === 5, cancel };
-      }
-    }
-    for (const [index, relay] of this.#relays.entries()) this.#settle(index, relay);
-    return true;
-  }
-
-  #settle(index: number, relay: Relay): void {
-    const active = relay.timed?.active ?? relay.permanent;
-    if (active === relay.shown) return;
-    relay.shown = active;
-    const atMs = this.#clock.monotonicMs();
-    for (const listener of this.#outputListeners) listener(index, active, atMs);
   }
 
   #setLed(record: Uint8Array): void {
@@ -436,7 +382,7 @@ export class SimulatedOsdpReader {
 
   /** Stops what runs by itself. */
   stop(): void {
-    for (const relay of this.#relays) relay.timed?.cancel();
+    this.#relays.stop();
     this.#temporaryLed?.cancel();
   }
 }
