@@ -158,6 +158,16 @@ Deno.test("arguments decide what a program may touch; a comma in a path is no se
   ok(policy.stdout.includes(`--allow-read=${machine.path},/srv/box,people.yaml\n`), policy.stdout);
 });
 
+Deno.test("a read-only installation runs with what it has, and sets nothing up", async () => {
+  using machine = await bareMachine({ deno: DENO_OF_PATH });
+  // Root may write anywhere, but not into a folder as if it were a file.
+  await Deno.mkdir(join(machine.path, ".gatehouse/lock"), { recursive: true });
+  const ran = await machine.launch("version");
+  equal(ran.text, `gatehouse 9.9.9\ndeno ${PINNED}\n`);
+  equal(ran.code, 0);
+  ok(!exists(join(machine.path, "installs")));
+});
+
 Deno.test("the program's exit code and signals are its own", async () => {
   using machine = await bareMachine({
     deno: DENO_OF_PATH.replace("\nexit 0", '\n[ "$1" = run ] && exec /bin/sleep 60\nexit 0'),
