@@ -257,7 +257,10 @@ export class OsdpBus implements ReaderBus {
     for (const reader of this.#readers) {
       const { dueMs, missing } = reader;
       const atMs = missing ? Math.max(dueMs, this.#missingFreeMs) : dueMs;
-      if (atMs < pollMs) [poll, pollMs] = [reader, atMs];
+      // Of several that may go at the same moment, the one that has waited longest: none starves.
+      if (atMs < pollMs || (atMs === pollMs && dueMs < poll!.dueMs)) {
+        [poll, pollMs] = [reader, atMs];
+      }
       if (reader.urgent && (urgent === undefined || dueMs < urgent.dueMs)) urgent = reader;
     }
     if (urgent === undefined) return { reader: poll, atMs: pollMs };

@@ -259,3 +259,31 @@ Deno.test("an address that is none, or twice on a line, is refused", async () =>
   assert.throws(() => rig.reader(0).input(-1), RangeError);
   await assert.rejects(openRig([{ address: 0 }], { absent: [0] }), RangeError);
 });
+
+Deno.test("seven absent readers are each tried within 5 s, and found when they appear", async () => {
+  await using rig = await openRig(
+    Array.from({ length: 8 }, (_, address) => ({ address })),
+  );
+  for (const device of rig.line.readers.slice(1)) device.faults.mute = true;
+  await rig.clock.advance(20_000);
+  rig.events.length = 0;
+  rig.line.reader(7).faults.mute = false;
+  await rig.clock.advance(6_000);
+  assert.deepEqual(rig.events, ["7: online 1.4.2"]);
+});
+
+Deno.test("a reader that repeats a fault does not fill the log", async () => {
+  await using rig = await openRig([{ address: 0 }]);
+  await rig.clock.advance(500);
+  const before = rig.logs.length;
+  for (let i = 0; i < 100; i++) {
+    rig.line.reader(0).present(300, new Uint8Array(38));
+    await rig.clock.advance(50);
+  }
+  assert.equal(rig.logs.length - before, 1);
+  await rig.clock.advance(10_000);
+  rig.line.reader(0).present(300, new Uint8Array(38));
+  await rig.clock.advance(50);
+  assert.match(rig.logs.at(-1)!, /impossible length.*"leftOut":99/);
+  assert.deepEqual(rig.events, ["0: online 1.4.2"]);
+});

@@ -101,7 +101,7 @@ Deno.test("orders that pile up are told as the last of each kind", async () => {
   assert.equal(rig.line.reader(0).led().colour, "red");
 });
 
-Deno.test("an order to open that cannot be told in time is dropped, also as a retry", async () => {
+Deno.test("an order to open that waits for a silent reader is dropped", async () => {
   await using rig = await openRig([{ address: 0 }]);
   await rig.clock.advance(500);
   const device = rig.line.reader(0);
@@ -114,13 +114,35 @@ Deno.test("an order to open that cannot be told in time is dropped, also as a re
   device.faults.mute = false;
   await rig.clock.advance(5_000);
   assert.equal(opened, 0);
-  // This time the order is on its way when the reader falls silent.
-  device.onCommand((code) => device.faults.mute ||= code === 0x60);
-  await rig.clock.advance(100);
-  device.faults.mute = true;
-  rig.reader(0).output(0).set(true, { revertAfterMs: 5_000 });
+  assert.ok(rig.logs.some((line) => line.includes("too late")));
+});
+
+Deno.test("an order to open that was sent and not answered is not repeated late", async () => {
+  const outs: number[] = [];
+  let cut = false;
+  let watching = true;
+  await using rig = await openRig([{ address: 0 }], {
+    interfere: (bytes, from) => {
+      if (watching && from === "a" && bytes[5] === 0x68) {
+        outs.push(rig.clock.monotonicMs());
+        cut = true;
+      }
+      return cut ? [] : [{ bytes }];
+    },
+  });
+  await rig.clock.advance(500);
+  const device = rig.line.reader(0);
+  let opened = 0;
+  device.onOutput((_index, active) => opened += Number(active));
+  const orderedMs = rig.clock.monotonicMs();
+  rig.reader(0).output(0).set(true, { revertAfterMs: 20_000 });
   await rig.clock.advance(4_000);
+  assert.ok(outs.length > 1, "it was tried more than once");
+  assert.ok(outs.at(-1)! - orderedMs <= 2_000, "and not after 2 s");
+  watching = cut = false;
+  await rig.clock.advance(5_000);
   assert.equal(opened, 0);
+  assert.equal(rig.reader(0).online(), true);
 });
 
 Deno.test("after a reboot, permanent outputs and the resting LED are restored, timed ones are not", async () => {

@@ -20,6 +20,7 @@ import { encodeFrame, type Frame, type FrameSequence } from "./frame.ts";
 import { OsdpOutput } from "./lines.ts";
 import type { OsdpOptions } from "./options.ts";
 import { OrderQueue, OUTPUTS_MAX } from "./orders.ts";
+import { quietLog } from "./quiet_log.ts";
 import { CAPABILITY, type Capability, decodeReply, NAK, REPLY, type Reply } from "./replies.ts";
 import { identityOf, ReaderReports } from "./reports.ts";
 
@@ -91,8 +92,10 @@ export class OsdpReader implements CardReader {
     this.address = options.address;
     this.#options = options;
     this.#clock = clock;
-    this.#log = (level, message, fields) =>
-      log(level, message, { address: options.address, ...fields });
+    this.#log = quietLog(
+      clock,
+      (level, message, fields) => log(level, message, { address: options.address, ...fields }),
+    );
     this.#wake = wake;
     this.#reports = new ReaderReports(this.#log, this.#fault, () => this.#isOld());
     this.#lastReplyMs = clock.monotonicMs();
