@@ -101,6 +101,7 @@ export class OsdpBus implements ReaderBus {
     return bus;
   }
 
+  /** See {@link ReaderBus.reader}. @throws RangeError when the bus was opened without that address. */
   reader(address: number): CardReader {
     const reader = this.#readers.find((one) => one.address === address);
     if (reader !== undefined) return reader;
@@ -118,6 +119,7 @@ export class OsdpBus implements ReaderBus {
     };
   }
 
+  /** Closes the port and reports each reader offline. Idempotent. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#abort.signal.aborted) {
       this.#abort.abort(new HalError("disconnected", "the OSDP bus was closed"));

@@ -8,9 +8,26 @@ import type { Cancel, Clock } from "../../mod.ts";
 import { RelayBank } from "./relays.ts";
 
 /** Colours by their code on the wire. */
-const COLOURS = ["off", "red", "green", "amber", "blue", "magenta", "cyan", "white"] as const;
+const COLOURS = [
+  "off",
+  "red",
+  "green",
+  "amber",
+  "blue",
+  "magenta",
+  "cyan",
+  "white",
+] as const satisfies readonly SimulatedColour[];
 /** A colour that a LED can show. */
-export type SimulatedColour = (typeof COLOURS)[number];
+export type SimulatedColour =
+  | "off"
+  | "red"
+  | "green"
+  | "amber"
+  | "blue"
+  | "magenta"
+  | "cyan"
+  | "white";
 
 /** A device drops the conversation after this silence (§5.7). */
 const SESSION_MS = 8_000;
