@@ -4,12 +4,8 @@
  * @module
  */
 import { type Cancel, type Clock, crc16, type SerialPort } from "../../mod.ts";
-import {
-  type ReceivedCommand,
-  type ReplyBody,
-  SimulatedOsdpReader,
-  type SimulatedReaderOptions,
-} from "./device.ts";
+import { type ReceivedCommand, type ReplyBody, SimulatedOsdpReader } from "./device.ts";
+import type { SimulatedReaderOptions } from "./options.ts";
 
 /** Longest frame of the standard. */
 const FRAME_BYTES_MAX = 1440;

@@ -10,7 +10,6 @@ export {
   type SimulatedColour,
   type SimulatedLed,
   SimulatedOsdpReader,
-  type SimulatedReaderFaults,
-  type SimulatedReaderOptions,
 } from "./device.ts";
+export type { SimulatedReaderFaults, SimulatedReaderOptions } from "./options.ts";
 export { type SimulatedOsdpLine, simulateOsdpReaders } from "./line.ts";

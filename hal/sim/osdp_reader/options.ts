@@ -1,0 +1,37 @@
+/** How one simulated reader is built. */
+export interface SimulatedReaderOptions {
+  /** 0 to 126. */
+  readonly address: number;
+  /** Contacts. Default 2. */
+  readonly inputs?: number;
+  /** Relays. Default 2. */
+  readonly outputs?: number;
+  /** Serial number, 32 bits. Default: the address. */
+  readonly serial?: number;
+  /** Between the last byte of a command and the first of the reply, in ms. Default 3. */
+  readonly replyDelayMs?: number;
+  /** Commands that it does not know, by code. */
+  readonly unknownCommands?: readonly number[];
+  /** It talks in clear text only to say who it is. */
+  readonly secureOnly?: boolean;
+}
+
+/** Faults that can be switched while it runs. Counts go down by themselves. */
+export interface SimulatedReaderFaults {
+  /** It hears and obeys nothing. */
+  mute: boolean;
+  /** It hears and obeys, but its replies are lost: this many more. */
+  loseReplies: number;
+  /** Added to each reply's delay, in ms. */
+  lateMs: number;
+  /** Each reply is sent twice. */
+  twice: boolean;
+  /** This many more replies have a wrong check. */
+  corruptReplies: number;
+  /** This many more replies come after these bytes. */
+  garbageReplies: number;
+  /** Bytes sent before a reply while {@link SimulatedReaderFaults.garbageReplies} lasts. */
+  garbage: Uint8Array;
+  /** This many more commands are answered with BUSY. */
+  busyReplies: number;
+}
