@@ -143,7 +143,11 @@ export interface ImportReport {
   readonly changed: number;
   readonly unchanged: number;
   /** Line 1 is the header. */
-  readonly faults: readonly { readonly line: number; readonly field: string; readonly message: string }[];
+  readonly faults: readonly {
+    readonly line: number;
+    readonly field: string;
+    readonly message: string;
+  }[];
   /** The policy version that carries it; absent on a dry run or with faults. */
   readonly policyVersion?: number;
 }

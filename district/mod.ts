@@ -1,0 +1,11 @@
+/**
+ * The district: enrols boxes, takes their events, sends them policy and commands, and shows all of
+ * it to operators.
+ *
+ * @module
+ */
+export * from "./district.ts";
+export * from "./errors.ts";
+export * from "./log.ts";
+export * from "./store/contract.ts";
+export type * from "./api/types.ts";

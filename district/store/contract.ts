@@ -1,0 +1,247 @@
+/**
+ * What the district keeps. One port for every store; `contract_suite.ts` is what a store must pass.
+ *
+ * All methods are atomic: after a crash each has happened whole or not at all, and what has
+ * resolved survives a power cut. Times are ms since 1970 on the district's clock.
+ *
+ * @module
+ */
+import type {
+  BoxCommand,
+  BoxStatus,
+  CommandOutcome,
+  Lane,
+  LaneAck,
+  RecordedEvent,
+} from "../../sync/wire/mod.ts";
+import type { CardholderPage, PolicySettings } from "../api/types.ts";
+
+/** One enrolled box. */
+export interface BoxRow {
+  readonly id: string;
+  readonly name: string;
+  /** Raw Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly enrolledMs: number;
+  readonly lastSeenMs: number | undefined;
+  readonly status: BoxStatus | undefined;
+  readonly revoked: boolean;
+}
+
+/** How an enrolment ended. */
+export type EnrolOutcome = "enrolled" | "token-unknown" | "token-used" | "token-expired";
+
+/** A batch whose own chain, signature and events have been checked; whether it joins is the store's to see. */
+export interface CheckedBatch {
+  readonly lane: Lane;
+  readonly epoch: number;
+  readonly firstSeq: number;
+  readonly prevHash: Uint8Array;
+  /** Bytes and content of each event, and the chain hash after it. */
+  readonly events: readonly {
+    readonly bytes: Uint8Array;
+    readonly recorded: RecordedEvent;
+    readonly hash: Uint8Array;
+  }[];
+  readonly headSignature: Uint8Array;
+  /** The box says that what is missing before `firstSeq` was dropped by the lane's policy. */
+  readonly afterDrop: boolean;
+}
+
+/** One stored event. `id` grows with the order of arrival over all boxes. */
+export interface EventRow {
+  readonly id: number;
+  readonly boxId: string;
+  readonly epoch: number;
+  readonly lane: Lane;
+  readonly seq: number;
+  readonly receivedMs: number;
+  readonly recorded: RecordedEvent;
+}
+
+/** What an upload did. */
+export interface IngestResult {
+  readonly acks: readonly LaneAck[];
+  /** Events that are new, in the order of their ids. */
+  readonly stored: readonly EventRow[];
+  /** Commands of this box whose result came with them. */
+  readonly commands: readonly CommandRow[];
+}
+
+/** Which events to list, newest first. */
+export interface EventQuery {
+  readonly boxId?: string;
+  readonly lane?: Lane;
+  readonly beforeId?: number;
+  readonly limit: number;
+}
+
+/** One lane's history as `verifyChains` found it. */
+export interface ChainReport {
+  readonly epoch: number;
+  readonly lane: Lane;
+  readonly headSeq: number;
+  readonly events: number;
+  /** Spans that the box gave up by policy. */
+  readonly gaps: readonly { readonly afterSeq: number; readonly firstSeq: number }[];
+  /** `undefined` when every hash, count and the head's signature hold. */
+  readonly fault: string | undefined;
+}
+
+/** One command. */
+export interface CommandRow {
+  readonly id: string;
+  readonly boxId: string;
+  readonly command: BoxCommand;
+  readonly operator: string;
+  readonly issuedMs: number;
+  readonly expiresMs: number;
+  readonly outcome: CommandOutcome | undefined;
+  readonly detail: string | undefined;
+}
+
+/** A session of an operator; kept by the hash of its token. */
+export interface SessionRow {
+  readonly username: string;
+  readonly expiresMs: number;
+}
+
+/** One cardholder of an import, checked. */
+export interface ImportRow {
+  /** Line in the file where it stands first, for faults. */
+  readonly line: number;
+  readonly number: string;
+  readonly name: string;
+  /** `undefined` where the file has no such column: what is stored stays. */
+  readonly accessLevels: readonly string[] | undefined;
+  /** `null` empties it. */
+  readonly validUntilMs: number | null | undefined;
+  readonly active: boolean | undefined;
+  /** All the cards of the person; `undefined` where the file has no card column. */
+  readonly cards:
+    | readonly { readonly line: number; readonly bits: number; readonly hex: string }[]
+    | undefined;
+}
+
+/** What an import did, or would do. */
+export interface ImportOutcome {
+  readonly added: number;
+  readonly changed: number;
+  readonly unchanged: number;
+  readonly faults: readonly {
+    readonly line: number;
+    readonly field: string;
+    readonly message: string;
+  }[];
+  /** The policy version that will carry it, when something was changed and stored. */
+  readonly policyVersion: number | undefined;
+}
+
+/** A policy as it goes to boxes. */
+export interface PolicyDocument {
+  readonly version: number;
+  /** zstd of the CBOR of a `Policy`. */
+  readonly document: Uint8Array;
+}
+
+/** A line of the record of what operators did. */
+export interface AuditRow {
+  readonly atMs: number;
+  /** Empty for what happened without one. */
+  readonly operator: string;
+  readonly action: string;
+  readonly detail: string;
+}
+
+/** What a district keeps of boxes and their events. */
+export interface BoxStore {
+  /** Stores the SHA-256 of a token's secret. */
+  addToken(secretHash: Uint8Array, expiresMs: number): Promise<void>;
+  /** Uses the token up for this box; the same box with the same token again is `enrolled` too. */
+  enrol(
+    request: {
+      readonly secretHash: Uint8Array;
+      readonly boxId: string;
+      readonly publicKey: Uint8Array;
+      readonly name: string;
+    },
+    nowMs: number,
+  ): Promise<EnrolOutcome>;
+  box(boxId: string): Promise<BoxRow | undefined>;
+  boxes(): Promise<readonly BoxRow[]>;
+  noteSeen(boxId: string, lastSeenMs: number, status: BoxStatus | undefined): Promise<void>;
+  /** False when there is no such box. */
+  revoke(boxId: string): Promise<boolean>;
+  /**
+   * Takes what joins and is new; events, cursors and the results of commands in one transaction.
+   * Overlaps are verified against what is stored and trimmed.
+   */
+  ingest(
+    boxId: string,
+    batches: readonly CheckedBatch[],
+    nowMs: number,
+  ): Promise<IngestResult>;
+  /** How far a lane is stored; 0 before its first event. */
+  cursor(boxId: string, epoch: number, lane: Lane): Promise<number>;
+  events(query: EventQuery): Promise<readonly EventRow[]>;
+  /** Recomputes every chain of a box from its stored bytes. */
+  verifyChains(boxId: string): Promise<readonly ChainReport[]>;
+}
+
+/** What a district keeps of commands. */
+export interface CommandStore {
+  addCommand(command: CommandRow): Promise<void>;
+  command(id: string): Promise<CommandRow | undefined>;
+  /** Without a result and not expired, in the order they were issued. */
+  pendingCommands(boxId: string, nowMs: number): Promise<readonly CommandRow[]>;
+}
+
+/** What a district keeps of operators. */
+export interface OperatorStore {
+  /** Adds an operator or replaces the password; sessions under the old one end. */
+  setOperator(username: string, passwordHash: string): Promise<void>;
+  passwordHash(username: string): Promise<string | undefined>;
+  operatorCount(): Promise<number>;
+  /** Sweeps those that have expired at `nowMs` as well. */
+  addSession(tokenHash: Uint8Array, session: SessionRow, nowMs: number): Promise<void>;
+  session(tokenHash: Uint8Array, nowMs: number): Promise<SessionRow | undefined>;
+  extendSession(tokenHash: Uint8Array, expiresMs: number): Promise<void>;
+  endSession(tokenHash: Uint8Array): Promise<void>;
+  audit(row: AuditRow): Promise<void>;
+  /** Newest first. */
+  auditLog(limit: number): Promise<readonly AuditRow[]>;
+}
+
+/** What a district keeps of people and policy. */
+export interface PeopleStore {
+  /** All or nothing: with faults, or on a dry run, nothing changes. */
+  importCardholders(rows: readonly ImportRow[], dryRun: boolean): Promise<ImportOutcome>;
+  cardholders(
+    query: { readonly search: string; readonly offset: number; readonly limit: number },
+  ): Promise<CardholderPage>;
+  cardholderNames(ids: readonly number[]): Promise<ReadonlyMap<number, string>>;
+  settings(): Promise<PolicySettings>;
+  /** Access levels that some cardholder has. */
+  accessLevelsInUse(): Promise<readonly string[]>;
+  /** @returns the policy version that will carry them. */
+  putSettings(settings: PolicySettings): Promise<number>;
+  /** The version that boxes should have: 0 before the first change. */
+  wantedVersion(): Promise<number>;
+  /** The version of the newest compiled policy; 0 before the first. */
+  policyVersion(): Promise<number>;
+  /** The newest compiled policy. */
+  policy(): Promise<PolicyDocument | undefined>;
+  putPolicy(policy: PolicyDocument): Promise<void>;
+}
+
+/** Makes the document of what is stored now, without holding up anything else. */
+export interface PolicyCompiler extends AsyncDisposable {
+  /** @throws `DistrictError` when what is stored makes no policy. */
+  compile(): Promise<PolicyDocument>;
+}
+
+/** The whole store. */
+export interface DistrictStore
+  extends BoxStore, CommandStore, OperatorStore, PeopleStore, AsyncDisposable {
+  policyCompiler(): PolicyCompiler;
+}
