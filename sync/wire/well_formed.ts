@@ -4,6 +4,11 @@ export type CborFault = string | undefined;
 /** A policy, the deepest message there is, has 7 levels. */
 const DEPTH_MAX = 16;
 
+/** Items still to come in each open container; in a map, keys and values. Made once: a walk never waits. */
+const open = new Float64Array(DEPTH_MAX);
+/** Which of them are maps. */
+const isMap = new Uint8Array(DEPTH_MAX);
+
 /**
  * Walks CBOR (RFC 8949) without building anything, and says what is wrong with it.
  *
@@ -14,9 +19,6 @@ const DEPTH_MAX = 16;
  */
 export function cborFault(bytes: Uint8Array): CborFault {
   const end = bytes.length;
-  /** Items still to come in each open container; in a map, keys and values. */
-  const open = new Float64Array(DEPTH_MAX);
-  const isMap = new Uint8Array(DEPTH_MAX);
   let depth = 0;
   let at = 0;
   /** Items still to come in all. */
