@@ -23,7 +23,7 @@ import { Publisher } from "./policy/publisher.ts";
 import { serveConsole } from "./static_files.ts";
 import type { ChainReport, DistrictStore, EventQuery, EventRow } from "./store/contract.ts";
 import { SqliteStore } from "./store/sqlite/mod.ts";
-import { serverCertificate } from "./tls/authority.ts";
+import { notePinned, serverCertificate } from "./tls/authority.ts";
 
 /** What a district needs to run. */
 export interface DistrictOptions {
@@ -115,10 +115,11 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
         clock.wallMs(),
       )
       : { ...options.certificate, caPem: lastCertificate(options.certificate.certPem) };
+    notePinned(dataDir, certificate.caPem);
     const store = stack.use(new SqliteStore(storePath(dataDir)));
     const hasher = new PasswordHasher();
     const firstOperator = await makeFirstOperator(store, hasher);
-    return await serve(options, { stack, key, certificate, store, hasher, firstOperator });
+    return serve(options, { stack, key, certificate, store, hasher, firstOperator });
   } catch (error) {
     await stack.disposeAsync();
     throw error;
@@ -138,7 +139,7 @@ interface Opened {
   readonly firstOperator: District["firstOperator"];
 }
 
-async function serve(options: DistrictOptions, opened: Opened): Promise<District> {
+function serve(options: DistrictOptions, opened: Opened): District {
   const { clock, log, name: districtName, version } = options;
   const { stack, key, store, hasher } = opened;
   const { certPem, keyPem, caPem } = opened.certificate;

@@ -11,7 +11,7 @@ import { TOKEN_LIFE_MS } from "../core.ts";
 import { storePath } from "../district.ts";
 import { DistrictError } from "../errors.ts";
 import { SqliteStore } from "../store/sqlite/mod.ts";
-import { serverCertificate } from "../tls/authority.ts";
+import { pinnedAuthority } from "../tls/authority.ts";
 import { DATA_DIR_DEFAULT, ensureDataDir, EXIT, readArgs, UsageError } from "./args.ts";
 
 /** Who the audit log names for what is done on the server itself. */
@@ -33,7 +33,7 @@ export async function tokenCommand(args: string[]): Promise<number> {
   ensureDataDir(data);
   const clock = processClock();
   const nowMs = clock.wallMs();
-  const { caPem } = await serverCertificate(data, [], nowMs);
+  const caPem = await pinnedAuthority(data);
   await using store = new SqliteStore(storePath(data));
   const secret = newTokenSecret();
   const expiresMs = nowMs + TOKEN_LIFE_MS;

@@ -31,6 +31,8 @@ const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as con
 
 const CA_FILE = "ca.pem";
 const LEAF_FILE = "tls.pem";
+/** No secret: the certificate alone. */
+const PINNED_FILE = "pinned-ca.pem";
 
 interface Pair {
   readonly certPem: string;
@@ -163,6 +165,27 @@ function writePair(path: string, pair: Pair): void {
   writeFileDurably(path, pair.certPem + pair.keyPem);
 }
 
+async function ownAuthority(dataDir: string): Promise<Pair> {
+  const path = join(dataDir, CA_FILE);
+  let authority = readPair(path);
+  if (authority === undefined) {
+    authority = await makeAuthority();
+    writePair(path, authority);
+  }
+  return authority;
+}
+
+/** The CA that tokens of this data folder pin: what the server last ran with, or its own. */
+export async function pinnedAuthority(dataDir: string): Promise<string> {
+  return readTextIfThere(join(dataDir, PINNED_FILE)) ?? (await ownAuthority(dataDir)).certPem;
+}
+
+/** Notes what the server runs with, for {@link pinnedAuthority} in another process. */
+export function notePinned(dataDir: string, caPem: string): void {
+  const path = join(dataDir, PINNED_FILE);
+  if (readTextIfThere(path) !== caPem) writeFileDurably(path, caPem);
+}
+
 /**
  * The server's certificate for `hosts` (names and addresses): read from `dataDir`, made on the first
  * start, the leaf made anew when a host is missing in it or it comes near its end. The CA stays.
@@ -174,11 +197,7 @@ export async function serverCertificate(
   hosts: readonly string[],
   nowMs: number,
 ): Promise<ServerCertificate> {
-  let authority = readPair(join(dataDir, CA_FILE));
-  if (authority === undefined) {
-    authority = await makeAuthority();
-    writePair(join(dataDir, CA_FILE), authority);
-  }
+  const authority = await ownAuthority(dataDir);
   let leaf = readPair(join(dataDir, LEAF_FILE));
   if (leaf === undefined || !leafServes(leaf.certPem, authority.certPem, hosts, nowMs)) {
     leaf = await makeLeaf(authority, hosts, nowMs);

@@ -130,8 +130,8 @@ export class PeopleTables {
     query: { readonly search: string; readonly offset: number; readonly limit: number },
   ): CardholderPage {
     const like = `%${query.search.replace(/[\\%_]/g, "\\$&")}%`;
-    const total = Number(this.#sql.countLike.get(like, like)!.n);
-    const rows = this.#sql.like.all(like, like, query.limit, query.offset);
+    const total = Number(this.#sql.countLike.get(like)!.n);
+    const rows = this.#sql.like.all(like, query.limit, query.offset);
     const items = rows.map((row): CardholderView => ({
       id: Number(row.id),
       number: row.number as string,
@@ -201,6 +201,10 @@ export class PeopleTables {
   }
 }
 
+/** Name, number or card holds the text. */
+const FITS = `(?1 = '%%' OR number LIKE ?1 ESCAPE '\\' OR name LIKE ?1 ESCAPE '\\'
+  OR id IN (SELECT cardholder FROM cards WHERE hex LIKE ?1 ESCAPE '\\'))`;
+
 function prepare(db: DatabaseSync) {
   const sql = {
     byNumber: "SELECT * FROM cardholders WHERE number = ?",
@@ -214,10 +218,8 @@ function prepare(db: DatabaseSync) {
     addCard: "INSERT INTO cards (cardholder, bits, hex, active) VALUES (?, ?, ?, 1)",
     deactivate: "UPDATE cards SET active = 0 WHERE id = ?",
     give: "UPDATE cards SET cardholder = ?, active = 1 WHERE id = ?",
-    countLike:
-      "SELECT count(*) AS n FROM cardholders WHERE number LIKE ? ESCAPE '\\' OR name LIKE ? ESCAPE '\\'",
-    like: `SELECT * FROM cardholders WHERE number LIKE ? ESCAPE '\\' OR name LIKE ? ESCAPE '\\'
-      ORDER BY number LIMIT ? OFFSET ?`,
+    countLike: `SELECT count(*) AS n FROM cardholders WHERE ${FITS}`,
+    like: `SELECT * FROM cardholders WHERE ${FITS} ORDER BY number LIMIT ?2 OFFSET ?3`,
     nameOf: "SELECT name FROM cardholders WHERE id = ?",
     settings: "SELECT policy, wanted_version FROM settings",
     putSettings: "UPDATE settings SET policy = ?",
