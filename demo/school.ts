@@ -68,12 +68,16 @@ export class School {
 
   /** Everybody as the district's import takes them. */
   csv(): string {
-    const level = { granted: "student", "outside-schedule": "evening", "no-access-here": "west-campus" };
+    const level = {
+      granted: "student",
+      "outside-schedule": "evening",
+      "no-access-here": "west-campus",
+    };
     const rows = this.#students.map(({ name, hex, outcome }, index) =>
       [`2026${String(index + 1).padStart(4, "0")}`, name, 32, hex, level[outcome as "granted"]]
         .join(",")
     );
-    return ["number,name,bits,hex,access_levels", ...rows].join("\r\n") + "\r\n";
+    return ["number,name,bits,hex,access levels", ...rows].join("\r\n") + "\r\n";
   }
 
   /** Who comes next: somebody at random, now and then a stranger. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { GenericSchema } from "valibot";
 import type { Cancel, Clock, GpioHost, SerialPort } from "../hal/mod.ts";
 
 /** One line of diagnosis from a driver, with fields for the structured log. */
@@ -124,6 +125,8 @@ export interface ReaderBusDriver<O> {
   readonly id: string;
   readonly kind: "card-reader";
   readonly bus: "serial";
+  /** Shape of one reader's options, for the published schema of `box.yaml`. */
+  readonly optionsSchema: GenericSchema;
   /** Parses one reader's options. @throws a `ValiError` naming the field. */
   readonly parseOptions: (raw: unknown) => O;
   /**
@@ -142,6 +145,9 @@ export interface OutputDriver<O> {
   readonly id: string;
   readonly kind: "output";
   readonly bus: "gpio";
+  /** Shape of its options, for the published schema of `box.yaml`. */
+  readonly optionsSchema: GenericSchema;
+  /** Parses its options. @throws a `ValiError` naming the field. */
   readonly parseOptions: (raw: unknown) => O;
   readonly open: (
     host: GpioDriverHost,
@@ -155,6 +161,9 @@ export interface InputDriver<O> {
   readonly id: string;
   readonly kind: "input";
   readonly bus: "gpio";
+  /** Shape of its options, for the published schema of `box.yaml`. */
+  readonly optionsSchema: GenericSchema;
+  /** Parses its options. @throws a `ValiError` naming the field. */
   readonly parseOptions: (raw: unknown) => O;
   readonly open: (
     host: GpioDriverHost,
@@ -170,7 +179,7 @@ export type Driver<O> = ReaderBusDriver<O> | OutputDriver<O> | InputDriver<O>;
  * Declares a driver; only checks types.
  *
  * ```ts
- * export const osdp = defineDriver({ id: "osdp", kind: "card-reader", bus: "serial", parseOptions, open });
+ * export const osdp = defineDriver({ id: "osdp", kind: "card-reader", bus: "serial", optionsSchema, parseOptions, open });
  * ```
  */
 export function defineDriver<O, D extends Driver<O>>(driver: D & Driver<O>): D {

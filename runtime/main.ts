@@ -4,26 +4,23 @@
  *
  * @module
  */
-import { boxCommand } from "./cli/box.ts";
-import { checkCommand } from "./cli/check.ts";
-import { enrolCommand } from "./cli/enrol.ts";
-import { eventsCommand } from "./cli/events.ts";
-import { policyCommand } from "./cli/policy.ts";
 import { EXIT, UsageError } from "./cli/usage.ts";
 
-const COMMANDS: Readonly<Record<string, (args: string[], signal: AbortSignal) => Promise<number>>> =
-  {
-    box: boxCommand,
-    check: checkCommand,
-    enrol: enrolCommand,
-    events: eventsCommand,
-    policy: policyCommand,
-  };
+type Command = (args: string[], signal: AbortSignal) => Promise<number>;
+
+/** Each loads only what it needs: `check` knows no network, `events` no devices. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  box: async () => (await import("./cli/box.ts")).boxCommand,
+  check: async () => (await import("./cli/check.ts")).checkCommand,
+  enrol: async () => (await import("./cli/enrol.ts")).enrolCommand,
+  events: async () => (await import("./cli/events.ts")).eventsCommand,
+  policy: async () => (await import("./cli/policy.ts")).policyCommand,
+};
 
 async function main(): Promise<number> {
   const [name = "", ...args] = Deno.args;
-  const command = COMMANDS[name];
-  if (command === undefined) {
+  const load = COMMANDS[name];
+  if (load === undefined) {
     console.error(`gatehouse: no command ${JSON.stringify(name)}; see gatehouse --help`);
     return EXIT.usage;
   }
@@ -32,7 +29,7 @@ async function main(): Promise<number> {
     Deno.addSignalListener(name, () => stop.abort(new Error(`${name} received`)));
   }
   try {
-    return await command(args, stop.signal);
+    return await (await load())(args, stop.signal);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     console.error(`gatehouse ${name}: ${error.message}; see gatehouse ${name} --help`);

@@ -4,11 +4,13 @@ import { EXIT, readArgs, UsageError } from "./usage.ts";
 
 const HELP = `
 gatehouse check --config FILE [--json]
+gatehouse check --schema
 
 Reads a box.yaml and says everything that is wrong with it, each fault with its line, its field and
 what is expected. Opens no device.
 
   --config FILE   the box.yaml
+  --schema        prints the JSON Schema of a box.yaml, for editors, instead
   --json          one JSON object: {"ok", "faults": [{"line", "column", "field", "message"}]}
 
 Exit codes: 0 it is good, 2 bad usage, 3 it has faults or cannot be read.
@@ -21,9 +23,19 @@ export async function loadConfig(path: string): Promise<ResolvedConfig> {
 
 /** `gatehouse check`. */
 export async function checkCommand(args: string[]): Promise<number> {
-  const parsed = readArgs(args, { config: { type: "string" }, json: { type: "boolean" } }, HELP);
+  const parsed = readArgs(args, {
+    config: { type: "string" },
+    schema: { type: "boolean" },
+    json: { type: "boolean" },
+  }, HELP);
   if (parsed === undefined) return EXIT.ok;
-  const { config, json } = parsed.values;
+  const { config, schema, json } = parsed.values;
+  if (schema) {
+    // Loaded only here: a box never needs it.
+    const { boxJsonSchema } = await import("../config/json_schema.ts");
+    console.log(JSON.stringify(boxJsonSchema(DRIVERS), null, 2));
+    return EXIT.ok;
+  }
   if (config === undefined) throw new UsageError("--config is missing");
   try {
     const { readers, outputs, inputs, doors } = await loadConfig(config);

@@ -4,15 +4,15 @@ import { defineDriver } from "../../drivers/contract.ts";
 import { ConfigError, parseBoxConfig } from "./parse.ts";
 
 const unused = () => Promise.reject(new Error("not opened here"));
+const AddressSchema = v.strictObject({
+  address: v.pipe(v.number(), v.maxValue(126, "expected 0 to 126")),
+});
 const osdp = defineDriver({
   id: "osdp",
   kind: "card-reader",
   bus: "serial",
-  parseOptions: (raw: unknown) =>
-    v.parse(
-      v.strictObject({ address: v.pipe(v.number(), v.maxValue(126, "expected 0 to 126")) }),
-      raw,
-    ),
+  optionsSchema: AddressSchema,
+  parseOptions: (raw: unknown) => v.parse(AddressSchema, raw),
   open: unused,
 });
 const LineSchema = v.strictObject({
@@ -24,6 +24,7 @@ const gpioOutput = defineDriver({
   id: "gpio",
   kind: "output",
   bus: "gpio",
+  optionsSchema: LineSchema,
   parseOptions: (raw: unknown) => v.parse(LineSchema, raw),
   open: unused,
 });
@@ -31,6 +32,7 @@ const gpioInput = defineDriver({
   id: "gpio",
   kind: "input",
   bus: "gpio",
+  optionsSchema: LineSchema,
   parseOptions: (raw: unknown) => v.parse(LineSchema, raw),
   open: unused,
 });

@@ -5,7 +5,7 @@
  */
 import { defineDriver, type ReaderBusDriver } from "../../contract.ts";
 import { OsdpBus } from "./bus.ts";
-import { type OsdpOptions, parseOsdpOptions } from "./options.ts";
+import { type OsdpOptions, OsdpOptionsSchema, parseOsdpOptions } from "./options.ts";
 
 export { OsdpBus, type OsdpBusCounts } from "./bus.ts";
 export {
@@ -26,6 +26,7 @@ export const osdp: ReaderBusDriver<OsdpOptions> = defineDriver({
   id: "osdp",
   kind: "card-reader",
   bus: "serial",
+  optionsSchema: OsdpOptionsSchema,
   parseOptions: parseOsdpOptions,
   open: OsdpBus.open,
 });

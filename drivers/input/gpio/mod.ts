@@ -54,6 +54,7 @@ export const gpioInput: InputDriver<GpioInputOptions> = defineDriver({
   id: "gpio",
   kind: "input",
   bus: "gpio",
+  optionsSchema: GpioInputSchema,
   parseOptions: (raw: unknown): GpioInputOptions => v.parse(GpioInputSchema, raw),
   open: async (host: GpioDriverHost, options: GpioInputOptions, signal) => {
     const settings: GpioSettings = { ...options, direction: "input" };

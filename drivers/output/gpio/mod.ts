@@ -37,6 +37,7 @@ export const gpioOutput: OutputDriver<GpioOutputOptions> = defineDriver({
   id: "gpio",
   kind: "output",
   bus: "gpio",
+  optionsSchema: GpioOutputSchema,
   parseOptions: (raw: unknown): GpioOutputOptions => v.parse(GpioOutputSchema, raw),
   open: async ({ clock, gpio, log }, options: GpioOutputOptions, signal) => {
     const { chip, line, activeLow, safe } = options;
