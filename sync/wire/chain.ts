@@ -6,6 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Lane } from "./events.ts";
+import { sha256Of } from "./sha256.ts";
 
 /** Length of a chain hash (SHA-256), in bytes. */
 export const CHAIN_HASH_BYTES = 32;
@@ -17,7 +18,7 @@ export function genesisHash(epoch: number, lane: Lane): Uint8Array<ArrayBuffer> 
 
 /** SHA-256 of `previous` (32 bytes) and then the event's bytes. */
 export function chainHash(previous: Uint8Array, event: Uint8Array): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(createHash("sha256").update(previous).update(event).digest());
+  return sha256Of(previous, event);
 }
 
 /** What a box signs to vouch for a lane up to its head. */
