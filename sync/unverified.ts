@@ -40,6 +40,8 @@ export async function fetchUnverified(
         method: options.method,
         headers: { ...options.headers, "content-length": String(options.body.length) },
         rejectUnauthorized: false,
+        // Without this, Deno gathers the system's roots, and wants permission for each place they may be in.
+        ca: [],
         agent: false,
       }, (response) => {
         const headers = new Headers();

@@ -213,14 +213,14 @@ export interface Policy {
   credentials: Credential[];
 }
 
-/** The part of a policy that is no list of people, for whoever edits it apart. */
+/** The part of a policy that is no list of people, for whoever edits it apart; all of it, as leaving a part out would remove it. */
 export const PolicySettingsSchema: v.GenericSchema<
   unknown,
   Pick<Policy, "holidays" | "schedules" | "accessLevels">
 > = v.strictObject({
-  holidays: PolicySchema.entries.holidays,
-  schedules: PolicySchema.entries.schedules,
-  accessLevels: PolicySchema.entries.accessLevels,
+  holidays: PolicySchema.entries.holidays.wrapped,
+  schedules: PolicySchema.entries.schedules.wrapped,
+  accessLevels: PolicySchema.entries.accessLevels.wrapped,
 });
 
 /**
