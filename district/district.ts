@@ -8,7 +8,7 @@ import type {
   LiveMessage,
   PolicySettings,
 } from "./api/types.ts";
-import { PasswordHasher, randomPassword } from "./auth/password.ts";
+import { type PasswordCost, PasswordHasher, randomPassword } from "./auth/password.ts";
 import { Sessions } from "./auth/sessions.ts";
 import { BoxApi } from "./box_api/box_api.ts";
 import { BoxLinks } from "./box_api/links.ts";
@@ -40,6 +40,10 @@ export interface DistrictOptions {
   readonly version: string;
   /** The built console. */
   readonly webDir: string;
+  /** For tests: what password hashes cost. */
+  readonly passwordCost?: PasswordCost;
+  /** For tests: seconds until a link that answers no ping is given up. */
+  readonly linkIdleTimeoutS?: number;
   /** A certificate of one's own, both PEM. Boxes pin its last certificate. */
   readonly certificate?: { readonly certPem: string; readonly keyPem: string };
 }
@@ -117,7 +121,7 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
       : { ...options.certificate, caPem: lastCertificate(options.certificate.certPem) };
     notePinned(dataDir, certificate.caPem);
     const store = stack.use(new SqliteStore(storePath(dataDir)));
-    const hasher = new PasswordHasher();
+    const hasher = new PasswordHasher(options.passwordCost);
     const firstOperator = await makeFirstOperator(store, hasher);
     return serve(options, { stack, key, certificate, store, hasher, firstOperator });
   } catch (error) {
@@ -150,6 +154,7 @@ function serve(options: DistrictOptions, opened: Opened): District {
     log,
     key,
     onChange: (boxId) => core.boxChanged(boxId),
+    ...(options.linkIdleTimeoutS === undefined ? {} : { idleTimeoutS: options.linkIdleTimeoutS }),
   });
   const publisher = new Publisher({
     store,

@@ -2,8 +2,15 @@ import { Buffer } from "node:buffer";
 import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
 import { DistrictError } from "../errors.ts";
 
-/** OWASP's second choice of scrypt parameters: 32 MiB and three passes, about 0.1 s. */
-const PARAMETERS = { N: 2 ** 15, r: 8, p: 3 } as const;
+/** What a hash costs. */
+export interface PasswordCost {
+  readonly N: number;
+  readonly r: number;
+  readonly p: number;
+}
+
+/** OWASP's parameters of scrypt for 32 MiB: three passes, some 0.2 s. */
+const COST: PasswordCost = { N: 2 ** 15, r: 8, p: 3 };
 /** `128 N r` bytes are needed, and a little. */
 const MEMORY_BYTES_MAX = 64 << 20;
 const KEY_BYTES = 32;
@@ -16,15 +23,21 @@ const STORED = /^scrypt\$(\d+)\$(\d+)\$(\d+)\$([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]
 
 /** Hashes and checks passwords with scrypt, a few at a time. */
 export class PasswordHasher {
+  readonly #cost: PasswordCost;
   #running = 0;
   readonly #waiting: (() => void)[] = [];
   #decoy: Promise<string> | undefined;
 
+  /** New hashes get `cost`; stored ones are checked with their own. */
+  constructor(cost: PasswordCost = COST) {
+    this.#cost = cost;
+  }
+
   /** What to store for `password`. @throws {@link DistrictError} `busy` */
   async hash(password: string): Promise<string> {
     const salt = randomBytes(SALT_BYTES);
-    const key = await this.#derive(password, salt, PARAMETERS);
-    const { N, r, p } = PARAMETERS;
+    const key = await this.#derive(password, salt, this.#cost);
+    const { N, r, p } = this.#cost;
     return `scrypt$${N}$${r}$${p}$${salt.toString("base64")}$${key.toString("base64")}`;
   }
 
@@ -45,7 +58,7 @@ export class PasswordHasher {
   async #derive(
     password: string,
     salt: Uint8Array,
-    parameters: { readonly N: number; readonly r: number; readonly p: number },
+    parameters: PasswordCost,
   ): Promise<Buffer> {
     if (this.#running >= RUNNING_MAX) {
       if (this.#waiting.length >= WAITING_MAX) {

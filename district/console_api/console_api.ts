@@ -12,7 +12,7 @@ import { faultFields, type Log } from "../log.ts";
 import { IMPORT_BYTES_MAX } from "../people/read.ts";
 import type { DistrictStore } from "../store/contract.ts";
 import { apiError, type ConsoleEnv, COOKIE, refuseForeign, requireSession } from "./guard.ts";
-import { liveResponse } from "./live.ts";
+import { liveOwner, liveResponse } from "./live.ts";
 import * as schemas from "./schemas.ts";
 import { eventViews } from "./views.ts";
 
@@ -127,6 +127,7 @@ export function consoleApi(host: ConsoleApiHost): Hono<ConsoleEnv> {
   );
   app.delete("/api/session", describe("Logs out", undefined, 204), async (c) => {
     await sessions.logout(c.get("session"));
+    hub.end(liveOwner(c.get("session")));
     deleteCookie(c, COOKIE, { path: "/", secure: true });
     return c.body(null, 204);
   });

@@ -7,6 +7,11 @@ const HEARTBEAT_MS = 15_000;
 /** Screens at once: each costs a queue and a connection. */
 const LISTENERS_MAX = 200;
 
+/** Whose stream it is: one session's. */
+export function liveOwner(session: CurrentSession): string {
+  return session.tokenHash.toHex();
+}
+
 /** `GET /api/live`: server-sent events (HTML, section 9.2) until the session or the client ends. */
 export function liveResponse(
   hub: LiveHub,
@@ -16,7 +21,7 @@ export function liveResponse(
 ): Response | undefined {
   if (hub.listeners >= LISTENERS_MAX) return undefined;
   const queue = new LiveQueue();
-  const stop = hub.listen(queue);
+  const stop = hub.listen(queue, liveOwner(session));
   const encoder = new TextEncoder();
   let heartbeatDue = true;
   let cancelHeartbeat = () => {};

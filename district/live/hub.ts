@@ -62,16 +62,17 @@ export class LiveQueue {
 
 /** Hands messages to whoever listens. */
 export class LiveHub {
-  readonly #queues = new Set<LiveQueue>();
+  /** By queue, whose it is. */
+  readonly #queues = new Map<LiveQueue, string>();
 
   /** How many listen: with none, nothing needs to be made for them. */
   get listeners(): number {
     return this.#queues.size;
   }
 
-  /** Adds a listener until cancelled. */
-  listen(queue: LiveQueue): Cancel {
-    this.#queues.add(queue);
+  /** Adds a listener until cancelled, or until {@link LiveHub.end} of its `owner`. */
+  listen(queue: LiveQueue, owner: string = ""): Cancel {
+    this.#queues.set(queue, owner);
     return () => {
       this.#queues.delete(queue);
       queue.close();
@@ -81,12 +82,17 @@ export class LiveHub {
   /** Hands messages to all. */
   publish(messages: readonly LiveMessage[]): void {
     if (messages.length === 0) return;
-    for (const queue of this.#queues) queue.push(messages);
+    for (const queue of this.#queues.keys()) queue.push(messages);
+  }
+
+  /** Ends the listeners of an owner, at once. */
+  end(owner: string): void {
+    for (const [queue, whose] of this.#queues) if (whose === owner) queue.close();
   }
 
   /** Ends every listener. */
   close(): void {
-    for (const queue of this.#queues) queue.close();
+    for (const queue of this.#queues.keys()) queue.close();
     this.#queues.clear();
   }
 }

@@ -77,6 +77,8 @@ export function readCardholders(
       info: true,
       delimiter: separatorOf(text),
       relax_column_count: true,
+      // Some programs write ="007" without quoting the field.
+      relax_quotes: true,
       skip_empty_lines: true,
       trim: true,
       max_record_size: COLUMNS_MAX * FIELD_BYTES_MAX,

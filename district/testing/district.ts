@@ -69,6 +69,7 @@ export class TestDistrict implements AsyncDisposable {
       name: "测试区",
       version: "0.0.0",
       webDir: `${dataDir}/web`,
+      passwordCost: { N: 1024, r: 8, p: 1 },
       ...options,
     });
     return new TestDistrict(district, log, dataDir, clock);
