@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { processClock } from "../hal/linux/mod.ts";
 import type { Clock } from "../hal/mod.ts";
 import { type BoxIdentity, startSync, type SyncHandle, type SyncOptions } from "./mod.ts";
-import { FakeDistrict, MemoryJournal, TEST_CA_PEM } from "./testing/mod.ts";
+import { EXPIRED_CERTIFICATE, FakeDistrict, MemoryJournal, TEST_CA_PEM } from "./testing/mod.ts";
 import { boxIdOf, type BoxStatus, type CommandMessage, LANES, SigningKey } from "./wire/mod.ts";
 
 const clock = processClock();
@@ -238,6 +238,31 @@ for (const [year, errorMs] of [["1970", -clock.wallMs()], ["2099", 73 * 365 * 86
     assert.ok(r.journal.seen.get("open")! >= clock.wallMs() + errorMs);
   });
 }
+
+Deno.test("where TLS fails at the box's date, the district's signed time is learned all the same", async () => {
+  // To this machine's clock the certificate is out of date, as a good one is to a box in 2099.
+  const district = new FakeDistrict(clock, EXPIRED_CERTIFICATE);
+  await using r = rig({ district, clock: skewed(-86_400_000) });
+  await fill(r.journal, 3);
+  await until("time", () => r.times.length > 0);
+  assert.ok(Math.abs(r.times[0]! - clock.wallMs()) < 3_000);
+  await until("fault", () => r.sync.state().fault?.kind === "tls-clock");
+  assert.match(r.sync.state().fault!.message, /date and time/);
+  assert.ok(Math.abs(r.sync.state().clockErrorMs! + 86_400_000) < 3_000);
+  // Events go only where the certificate holds.
+  assert.equal(r.sync.state().backlogEvents, 3);
+  assert.equal(district.seq(r.identity.boxId, "access"), 0);
+});
+
+Deno.test("nobody but the district sets the time", async () => {
+  const district = new FakeDistrict(clock, EXPIRED_CERTIFICATE);
+  district.faults.wrongKey = true;
+  await using r = rig({ district, clock: skewed(-86_400_000) });
+  await fill(r.journal, 3);
+  await until("fault", () => r.sync.state().fault?.kind === "tls-clock");
+  assert.deepEqual(r.times, []);
+  assert.equal(r.sync.state().clockErrorMs, undefined);
+});
 
 Deno.test("commands: once, in time, for this box, and signed", async () => {
   await using r = rig();
