@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import type { EventView } from "../../district/api/types.ts";
@@ -142,7 +143,7 @@ Deno.test("an operator works a real box from the console", async (t) => {
   await step("locks the door down only after asking, and sets it back", async () => {
     const door = page.locator('.door[data-door="main"]');
     await door.locator('[data-action="locked"]').click();
-    await page.getByText("锁定 main").waitFor();
+    await page.locator(".ant-modal-confirm-title").filter({ hasText: "锁定 main" }).waitFor();
     await shoot(page, dir, "07-confirm-lock");
     await page.locator(".ant-modal-confirm .ant-btn-dangerous").click();
     await door.locator('[data-tag="locked"]').waitFor();
@@ -166,8 +167,9 @@ Deno.test("an operator works a real box from the console", async (t) => {
     await page.getByRole("link", { name: "持卡人" }).click();
     await page.getByRole("button", { name: "导入 CSV" }).first().click();
     await upload(page, BAD_CSV);
-    await page.locator(".faults tbody tr").first().waitFor();
-    assert.match(await page.locator(".faults").innerText(), /3/);
+    const faultRow = page.locator(".faults tr.ant-table-row").filter({ hasText: "no-such-level" });
+    await faultRow.waitFor();
+    assert.match(await faultRow.innerText(), /^3\s/);
     await shoot(page, dir, "09-import-faults");
     await page.getByRole("button", { name: "换一个文件" }).click();
     await upload(page, GOOD_CSV);
@@ -271,6 +273,6 @@ async function upload(page: Page, csv: string): Promise<void> {
   await page.locator('input[type="file"]').setInputFiles({
     name: "people.csv",
     mimeType: "text/csv",
-    buffer: new TextEncoder().encode(csv) as never,
+    buffer: Buffer.from(csv),
   });
 }

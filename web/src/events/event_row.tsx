@@ -42,8 +42,8 @@ function Row({ view }: { readonly view: EventView }): ReactNode {
       <span className="event-where">
         {view.clock === "unsynchronised" && (
           <Tooltip title={t.clockUncertain}>
-            <span className="event-mark" tabIndex={0}>
-              <ClockCircleOutlined /> {t.clockUncertainShort}
+            <span className="event-mark" tabIndex={0} role="img" aria-label={t.clockUncertain}>
+              <ClockCircleOutlined /> <span>{t.clockUncertainShort}</span>
             </span>
           </Tooltip>
         )}
