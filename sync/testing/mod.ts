@@ -6,3 +6,4 @@
 export * from "./certificates.ts";
 export * from "./fake_district.ts";
 export * from "./memory_journal.ts";
+export * from "./sync_rig.ts";

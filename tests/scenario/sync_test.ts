@@ -27,6 +27,7 @@ import {
   type Policy,
   WIRE_LIMITS,
 } from "../../sync/wire/mod.ts";
+import { BreakableWire } from "../support/breakable_wire.ts";
 
 const clock = processClock();
 const forever = new AbortController().signal;
@@ -57,77 +58,6 @@ function seeded(name: string): () => number {
   };
 }
 
-/** Passes connections on to a port; each may be cut after so many bytes, either way. */
-class Wire implements AsyncDisposable {
-  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  readonly #open = new Set<() => void>();
-  readonly #accepting: Promise<void>;
-  /** Bytes that a new connection lives for; `Infinity` by default. */
-  life: () => number = () => Infinity;
-  /** Refuses new connections. */
-  down = false;
-  cuts = 0;
-
-  constructor(port: number) {
-    this.#accepting = this.#accept(port);
-  }
-
-  get port(): number {
-    return this.#listener.addr.port;
-  }
-
-  /** Cuts what is open. */
-  cut(): void {
-    for (const close of [...this.#open]) close();
-  }
-
-  async #accept(port: number): Promise<void> {
-    for await (const near of this.#listener) {
-      if (this.down) {
-        near.close();
-        continue;
-      }
-      const far = await Deno.connect({ hostname: "127.0.0.1", port });
-      let left = this.life();
-      const close = () => {
-        this.#open.delete(close);
-        for (const end of [near, far]) {
-          try {
-            end.close();
-          } catch {
-            // Closed already.
-          }
-        }
-      };
-      this.#open.add(close);
-      const pump = async (from: Deno.Conn, to: Deno.Conn) => {
-        const buffer = new Uint8Array(16_384);
-        try {
-          for (let n = await from.read(buffer); n !== null; n = await from.read(buffer)) {
-            left -= n;
-            if (left < 0) {
-              this.cuts++;
-              break;
-            }
-            for (let at = 0; at < n;) at += await to.write(buffer.subarray(at, n));
-          }
-        } catch {
-          // Reset by either end.
-        }
-        close();
-      };
-      void pump(near, far);
-      void pump(far, near);
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#listener.close();
-    this.cut();
-    await this.#accepting;
-  }
-}
-
 interface Box extends AsyncDisposable {
   readonly identity: BoxIdentity;
   readonly journal: Journal;
@@ -140,7 +70,7 @@ interface Box extends AsyncDisposable {
 
 interface Campus extends AsyncDisposable {
   readonly district: District;
-  readonly wire: Wire;
+  readonly wire: BreakableWire;
   readonly dir: string;
   /** Enrols a box and starts its sync over the wire. */
   box(options?: { clock?: Clock; started?: boolean } & Partial<SyncOptions>): Promise<Box>;
@@ -164,7 +94,7 @@ async function campus(): Promise<Campus> {
       webDir: dir,
     }),
   );
-  const wire = stack.use(new Wire(district.port));
+  const wire = stack.use(new BreakableWire(district.port));
   let boxes = 0;
   return {
     district,
