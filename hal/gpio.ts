@@ -44,6 +44,6 @@ export interface GpioLine extends AsyncDisposable {
 
 /** Requests GPIO lines, each exclusively. */
 export interface GpioHost {
-  /** @throws `HalError` `not-found`, `permission`, `busy`, `invalid`, `unsupported`. */
+  /** Takes a line. @throws `HalError` `not-found`, `permission`, `busy`, `invalid`, `unsupported`. */
   request(settings: GpioSettings, signal: AbortSignal): Promise<GpioLine>;
 }

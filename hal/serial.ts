@@ -57,6 +57,8 @@ export interface SerialPort extends AsyncDisposable {
 /** Opens serial lines, each exclusively. */
 export interface SerialHost {
   /**
+   * Opens a port, raw, as `settings` say.
+   *
    * @throws {@link import("./error.ts").HalError} `not-found`, `permission`, `busy`, `invalid`.
    */
   open(settings: SerialSettings, signal: AbortSignal): Promise<SerialPort>;

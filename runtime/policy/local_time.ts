@@ -26,7 +26,7 @@ export class LocalTime {
   #lastUtcMinute = NaN;
   #last: LocalMinute = { epochDay: 0, weekday: 3, minute: 0 };
 
-  /** @throws RangeError when `zone` is no IANA time zone. */
+  /** Local time in `zone`. @throws RangeError when `zone` is no IANA time zone. */
   constructor(zone: string) {
     this.#zone = zone;
     this.#lookUp(0);

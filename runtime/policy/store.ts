@@ -93,7 +93,7 @@ export class PolicyStore implements Disposable {
   readonly #db: DatabaseSync;
   #closed = false;
 
-  /** @throws the SQLite error when the file is no database: see {@link openPolicyStore}. */
+  /** Opens or makes the file. @throws the SQLite error when the file is no database: see {@link openPolicyStore}. */
   constructor(path: string) {
     this.#db = new DatabaseSync(path);
     // A box process and `gatehouse policy load` may meet here.

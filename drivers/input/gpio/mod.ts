@@ -15,7 +15,7 @@ import {
 import { ActiveLowSchema, GpioChipSchema, GpioLineSchema } from "../../gpio_schema.ts";
 
 /** Options of {@link gpioInput}. */
-export const GpioInputSchema = v.strictObject({
+const GpioInputSchema = v.strictObject({
   chip: GpioChipSchema,
   line: GpioLineSchema,
   activeLow: ActiveLowSchema,

@@ -14,7 +14,7 @@ import {
 import { ActiveLowSchema, GpioChipSchema, GpioLineSchema } from "../../gpio_schema.ts";
 
 /** Options of {@link gpioOutput}. */
-export const GpioOutputSchema = v.strictObject({
+const GpioOutputSchema = v.strictObject({
   chip: GpioChipSchema,
   line: GpioLineSchema,
   activeLow: ActiveLowSchema,
