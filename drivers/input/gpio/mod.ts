@@ -40,7 +40,14 @@ const GpioInputSchema = v.strictObject({
 });
 
 /** Options of {@link gpioInput}, parsed. */
-export type GpioInputOptions = v.InferOutput<typeof GpioInputSchema>;
+export interface GpioInputOptions {
+  readonly chip: string;
+  readonly line: number;
+  readonly activeLow: boolean;
+  readonly bias: "as-is" | "disabled" | "pull-up" | "pull-down";
+  /** A level counts when it held this long, in ms. */
+  readonly debounceMs: number;
+}
 
 /** Wait before a vanished chip is asked for again: doubles from the first to the second. */
 const RETRY_MS_MIN = 500;

@@ -26,7 +26,13 @@ const GpioOutputSchema = v.strictObject({
 });
 
 /** Options of {@link gpioOutput}, parsed. */
-export type GpioOutputOptions = v.InferOutput<typeof GpioOutputSchema>;
+export interface GpioOutputOptions {
+  readonly chip: string;
+  readonly line: number;
+  readonly activeLow: boolean;
+  /** State of the coil before the box first drives it, and when the box stops. */
+  readonly safe: "released" | "energised";
+}
 
 /**
  * Drives one GPIO line. It is in its safe state from the request on and again on disposal; what a
