@@ -25,6 +25,16 @@ export function rememberAppearance(appearance: Appearance): void {
   }
 }
 
+/** What Ant Design derives from a tinted base turns blue. */
+const DARK_SURFACES = {
+  colorBgContainer: "#12191d",
+  colorBgElevated: "#1a2429",
+  colorBgSpotlight: "#2b3940",
+  colorBorder: "#35434b",
+  colorBorderSecondary: "#273238",
+  colorFillTertiary: "#1c252a",
+};
+
 /** Ant Design in Gatehouse's colours: quiet, compact, no shadows where a line will do. */
 export function themeOf(appearance: Appearance): ThemeConfig {
   const dark = appearance === "dark";
@@ -40,6 +50,7 @@ export function themeOf(appearance: Appearance): ThemeConfig {
       colorTextBase: dark ? "#e6edf0" : "#16232b",
       colorBgBase: dark ? "#12191d" : "#ffffff",
       colorBgLayout: dark ? "#0c1114" : "#f4f6f7",
+      ...(dark ? DARK_SURFACES : {}),
       borderRadius: 7,
       fontSize: 14,
       controlHeight: 34,
