@@ -147,7 +147,10 @@ async function runBox(
       clock: clock.uncorrected,
       log: log.part("sync"),
       status,
-      onStatusChange: (listener) => box.onChange(listener),
+      onStatusChange: (listener) => {
+        const cancels = [box.onChange(listener), keeper.onChange(listener)];
+        return () => cancels.forEach((cancel) => cancel());
+      },
       policyVersion: () => keeper.districtVersion(),
       applyPolicy: (message) => keeper.applyFromDistrict(message, journal),
       execute: (command) => box.execute(command),

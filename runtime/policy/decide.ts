@@ -5,7 +5,14 @@
  * @module
  */
 import type { DenialReason, DoorMode } from "../../sync/wire/mod.ts";
-import { type CompiledPolicy, DAY_WORDS, findCredential, SCHEDULE_WORDS } from "./compile.ts";
+import {
+  type CompiledPolicy,
+  CREDENTIAL,
+  DAY_WORDS,
+  findCredential,
+  HOLDER,
+  SCHEDULE_WORDS,
+} from "./compile.ts";
 import type { LocalMinute } from "./local_time.ts";
 
 /** A compiled policy with each combination of access levels resolved for each door of this box. */
@@ -89,20 +96,25 @@ export function decide(
   const { compiled } = policy;
   const found = findCredential(compiled, key);
   if (found < 0) return { granted: false, reason: "unknown-card" };
-  const holder = compiled.credentialHolder[found]!;
-  const credential = compiled.credentialIds[found]!;
-  const cardholder = compiled.holderIds[holder]!;
+  const record = found * CREDENTIAL.words;
+  const credential = compiled.credentials[record + CREDENTIAL.id]!;
+  const holderAndActive = compiled.credentials[record + CREDENTIAL.holderAndActive]!;
+  const holder = holderAndActive >>> 1;
+  const cardholder = compiled.holders[holder * HOLDER.words + HOLDER.id]!;
+  const rightsAndFlags = compiled.holders[holder * HOLDER.words + HOLDER.rightsAndFlags]!;
   const deny = (reason: DenialReason): Decision => ({
     granted: false,
     reason,
     credential,
     cardholder,
   });
-  if (compiled.credentialActive[found] === 0) return deny("credential-inactive");
-  if (compiled.holderActive[holder] === 0) return deny("cardholder-inactive");
-  if (now.wallMs < compiled.holderFromMs[holder]!) return deny("not-yet-valid");
-  if (now.wallMs >= compiled.holderUntilMs[holder]!) return deny("expired");
-  const schedules = policy.schedulesOf[door.index]?.[compiled.holderRights[holder]!];
+  if ((holderAndActive & 1) === 0) return deny("credential-inactive");
+  if ((rightsAndFlags & 1) === 0) return deny("cardholder-inactive");
+  if ((rightsAndFlags & 2) !== 0) {
+    if (now.wallMs < compiled.spans[holder * 2]!) return deny("not-yet-valid");
+    if (now.wallMs >= compiled.spans[holder * 2 + 1]!) return deny("expired");
+  }
+  const schedules = policy.schedulesOf[door.index]?.[rightsAndFlags >>> 2];
   if (schedules === undefined || schedules.length === 0) return deny("no-access-here");
   let inside = false;
   for (let index = 0; index < schedules.length && !inside; index++) {

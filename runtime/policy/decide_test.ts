@@ -142,7 +142,7 @@ Deno.test("a card as read and as written in policy have one key", () => {
 
 Deno.test("a compiled policy survives the store unchanged", () => {
   assert.deepEqual(unpackCompiled(packCompiled(compiled)), compiled);
-  assert.equal(new Set(buffersOf(compiled)).size, 13, "each array has a buffer of its own");
+  assert.equal(new Set(buffersOf(compiled)).size, 7, "each array has a buffer of its own");
 });
 
 Deno.test("references that lead nowhere, and cards that are there twice, are named", () => {

@@ -86,7 +86,7 @@ export class PolicyKeeper implements Disposable {
     this.#log.info("policy in force", {
       source: policy?.source ?? "none",
       version: policy?.compiled.version ?? 0,
-      credentials: policy?.compiled.credentialIds.length ?? 0,
+      credentials: policy?.compiled.credentialCount ?? 0,
     });
     for (const listener of this.#listeners) listener(policy);
   }
