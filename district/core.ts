@@ -19,7 +19,6 @@ import { boxView, commandView, eventViews } from "./console_api/views.ts";
 import { DistrictError } from "./errors.ts";
 import { LIVE_QUEUE_MAX, type LiveHub } from "./live/hub.ts";
 import { faultFields, type Log } from "./log.ts";
-import { readCardholders } from "./people/read.ts";
 import type { Publisher } from "./policy/publisher.ts";
 import { settingsFaults } from "./policy/settings.ts";
 import type { BoxRow, DistrictStore, IngestResult } from "./store/contract.ts";
@@ -144,12 +143,7 @@ export class Core implements Disposable {
     operator: string,
   ): Promise<ImportReport> {
     const { store, publisher } = this.#host;
-    const { accessLevels } = await store.settings();
-    const read = readCardholders(csv, new Set(accessLevels.map(({ id }) => id)));
-    if (read.faults.length > 0) {
-      return { added: 0, changed: 0, unchanged: 0, faults: read.faults };
-    }
-    const outcome = await store.importCardholders(read.rows, dryRun);
+    const outcome = await store.importCardholders(csv, dryRun);
     const { policyVersion, ...report } = outcome;
     if (dryRun || outcome.faults.length > 0) return report;
     await this.audit(

@@ -97,7 +97,7 @@ function signingKey(dataDir: string): SigningKey {
   }
 }
 
-/** The file of the embedded store. */
+/** The file of boxes and events in a data folder, for tests that look into it. */
 export function storePath(dataDir: string): string {
   return join(dataDir, "district.sqlite");
 }
@@ -120,7 +120,7 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
       )
       : { ...options.certificate, caPem: lastCertificate(options.certificate.certPem) };
     notePinned(dataDir, certificate.caPem);
-    const store = stack.use(new SqliteStore(storePath(dataDir)));
+    const store = stack.use(new SqliteStore(dataDir));
     const hasher = new PasswordHasher(options.passwordCost);
     const firstOperator = await makeFirstOperator(store, hasher);
     return serve(options, { stack, key, certificate, store, hasher, firstOperator });

@@ -8,7 +8,6 @@ import { processClock } from "../../hal/linux/clock.ts";
 import { makeToken, newTokenSecret } from "../../sync/wire/mod.ts";
 import { PasswordHasher, randomPassword } from "../auth/password.ts";
 import { TOKEN_LIFE_MS } from "../core.ts";
-import { storePath } from "../district.ts";
 import { DistrictError } from "../errors.ts";
 import { SqliteStore } from "../store/sqlite/mod.ts";
 import { pinnedAuthority } from "../tls/authority.ts";
@@ -34,7 +33,7 @@ export async function tokenCommand(args: string[]): Promise<number> {
   const clock = processClock();
   const nowMs = clock.wallMs();
   const caPem = await pinnedAuthority(data);
-  await using store = new SqliteStore(storePath(data));
+  await using store = new SqliteStore(data);
   const secret = newTokenSecret();
   const expiresMs = nowMs + TOKEN_LIFE_MS;
   await store.addToken(new Uint8Array(createHash("sha256").update(secret).digest()), expiresMs);
@@ -61,7 +60,7 @@ export async function operatorCommand(args: string[]): Promise<number> {
     throw new UsageError("expected one NAME of letters, digits and . _ @ -, at most 64");
   }
   ensureDataDir(data);
-  await using store = new SqliteStore(storePath(data));
+  await using store = new SqliteStore(data);
   const password = randomPassword();
   await store.setOperator(username, await new PasswordHasher().hash(password));
   await store.audit({
@@ -84,7 +83,7 @@ export async function revokeCommand(args: string[]): Promise<number> {
   const [boxId] = positionals;
   if (boxId === undefined || positionals.length > 1) throw new UsageError("expected one BOX id");
   ensureDataDir(data);
-  await using store = new SqliteStore(storePath(data));
+  await using store = new SqliteStore(data);
   if (!await store.revoke(boxId)) {
     throw new DistrictError("not-found", `there is no box ${boxId}`);
   }
@@ -101,7 +100,7 @@ export async function revokeCommand(args: string[]): Promise<number> {
 export async function verifyCommand(args: string[]): Promise<number> {
   const { data, json, positionals } = read(args);
   ensureDataDir(data);
-  await using store = new SqliteStore(storePath(data));
+  await using store = new SqliteStore(data);
   const ids = positionals.length > 0 ? positionals : (await store.boxes()).map(({ id }) => id);
   let faults = 0;
   for (const boxId of ids) {

@@ -214,8 +214,16 @@ export interface OperatorStore {
 
 /** What a district keeps of people and policy. */
 export interface PeopleStore {
-  /** All or nothing: with faults, or on a dry run, nothing changes. */
-  importCardholders(rows: readonly ImportRow[], dryRun: boolean): Promise<ImportOutcome>;
+  /**
+   * Takes a CSV file (`people/read.ts`) or checked rows. All or nothing: with faults, or on a dry
+   * run, nothing changes. Does not hold up events, however many people there are.
+   *
+   * @throws `DistrictError` `busy` when too many wait already.
+   */
+  importCardholders(
+    source: Uint8Array | readonly ImportRow[],
+    dryRun: boolean,
+  ): Promise<ImportOutcome>;
   cardholders(
     query: { readonly search: string; readonly offset: number; readonly limit: number },
   ): Promise<CardholderPage>;

@@ -2,12 +2,12 @@ import { DatabaseSync } from "node:sqlite";
 import { DistrictError } from "../../errors.ts";
 
 /**
- * Steps from each `user_version` to the next. Never edited once released: a new one is added.
+ * What boxes and operators do. Steps from each `user_version` to the next. Never edited once released: a new one is added.
  *
  * `streams` is a lane of one epoch of one box, with its cursor; events hang on its integer id, so
  * that the one index of the largest table stays narrow.
  */
-const MIGRATIONS: readonly string[] = [
+const DISTRICT: readonly string[] = [
   `
   CREATE TABLE boxes (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, public_key BLOB NOT NULL, enrolled_ms INTEGER NOT NULL,
@@ -46,6 +46,16 @@ const MIGRATIONS: readonly string[] = [
     id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, operator TEXT NOT NULL, action TEXT NOT NULL,
     detail TEXT NOT NULL
   ) STRICT;
+  CREATE TABLE policies (version INTEGER PRIMARY KEY, document BLOB NOT NULL) STRICT;
+  `,
+];
+
+/**
+ * People, in a file of their own: an import of 200,000 holds its write lock for seconds, and the
+ * events of every box would wait for it.
+ */
+const PEOPLE: readonly string[] = [
+  `
   CREATE TABLE cardholders (
     id INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
     access_levels TEXT NOT NULL, active INTEGER NOT NULL, valid_from_ms INTEGER, valid_until_ms INTEGER
@@ -59,19 +69,23 @@ const MIGRATIONS: readonly string[] = [
     one INTEGER PRIMARY KEY CHECK (one = 1), policy TEXT NOT NULL, wanted_version INTEGER NOT NULL
   ) STRICT;
   INSERT INTO settings VALUES (1, '{"holidays":[],"schedules":[],"accessLevels":[{"id":"all-doors","name":"全部门 All doors","grants":[{"doors":["*"],"schedule":"always"}]}]}', 0);
-  CREATE TABLE policies (version INTEGER PRIMARY KEY, document BLOB NOT NULL) STRICT;
   `,
 ];
 
 /** Another process (`gatehouse district token`) writes for milliseconds; more is a fault. */
 const BUSY_MS = 5_000;
 
-/**
- * Opens the store's file, making or migrating it.
- *
- * @throws {@link DistrictError} `data` when it is not usable or of a newer version.
- */
-export function openDatabase(path: string): DatabaseSync {
+/** Opens the file of boxes and operators, making or migrating it. @throws {@link DistrictError} `data` */
+export function openDistrictFile(path: string): DatabaseSync {
+  return open(path, DISTRICT);
+}
+
+/** Opens the file of people, making or migrating it. @throws {@link DistrictError} `data` */
+export function openPeople(path: string): DatabaseSync {
+  return open(path, PEOPLE);
+}
+
+function open(path: string, migrations: readonly string[]): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { enableForeignKeyConstraints: true });
@@ -81,7 +95,7 @@ export function openDatabase(path: string): DatabaseSync {
     db.exec("PRAGMA synchronous = FULL");
     db.exec("PRAGMA cache_size = -65536");
     db.exec("PRAGMA wal_autocheckpoint = 4000");
-    migrate(db, path);
+    migrate(db, path, migrations);
     return db;
   } catch (cause) {
     db?.close();
@@ -94,16 +108,16 @@ export function openDatabase(path: string): DatabaseSync {
   }
 }
 
-function migrate(db: DatabaseSync, path: string): void {
+function migrate(db: DatabaseSync, path: string, migrations: readonly string[]): void {
   const version = () => Number(db.prepare("PRAGMA user_version").get()!.user_version);
-  if (version() > MIGRATIONS.length) {
+  if (version() > migrations.length) {
     throw new DistrictError("data", `${path}: written by a newer Gatehouse; update this one`);
   }
-  for (let at = version(); at < MIGRATIONS.length; at++) {
+  for (let at = version(); at < migrations.length; at++) {
     transaction(db, () => {
       // A second process may have been faster.
       if (version() !== at) return;
-      db.exec(MIGRATIONS[at]!);
+      db.exec(migrations[at]!);
       db.exec(`PRAGMA user_version = ${at + 1}`);
     });
   }

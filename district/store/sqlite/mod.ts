@@ -1,8 +1,9 @@
 /**
- * The embedded store: one SQLite file.
+ * The embedded store: two SQLite files, one of boxes and operators, one of people.
  *
  * @module
  */
+import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type {
   AuditRow,
@@ -19,32 +20,44 @@ import type { PolicySettings } from "../../api/types.ts";
 import type { BoxStatus, Lane } from "../../../sync/wire/mod.ts";
 import { BoxTables } from "./box_tables.ts";
 import { CommandTable } from "./command_table.ts";
-import { openDatabase } from "./database.ts";
+import { openDistrictFile, openPeople } from "./database.ts";
+import { Jobs, WorkerPolicyCompiler } from "./jobs.ts";
 import { OperatorTables } from "./operator_tables.ts";
 import { PeopleTables } from "./people_tables.ts";
-import { WorkerPolicyCompiler } from "./policy_compiler.ts";
+import { PolicyTable } from "./policy_table.ts";
 
 /**
  * SQLite behind the store's port. Its calls block the thread (a batch of 4,096 events for some tens
  * of ms); the promises are the port's, so that a store over a network can take its place.
  */
 export class SqliteStore implements DistrictStore {
-  readonly #path: string;
+  readonly #peoplePath: string;
   readonly #db: DatabaseSync;
+  readonly #peopleDb: DatabaseSync;
   readonly #commands: CommandTable;
   readonly #boxes: BoxTables;
   readonly #operators: OperatorTables;
+  readonly #policies: PolicyTable;
   readonly #people: PeopleTables;
+  readonly #jobs: Jobs;
   #closed = false;
 
-  /** Opens `path`, making or migrating it. @throws `DistrictError` `data` */
-  constructor(path: string) {
-    this.#path = path;
-    this.#db = openDatabase(path);
+  /** Opens `district.sqlite` and `people.sqlite` of `folder`, making or migrating them. @throws `DistrictError` `data` */
+  constructor(folder: string) {
+    this.#peoplePath = join(folder, "people.sqlite");
+    this.#db = openDistrictFile(join(folder, "district.sqlite"));
+    try {
+      this.#peopleDb = openPeople(this.#peoplePath);
+    } catch (error) {
+      this.#db.close();
+      throw error;
+    }
     this.#commands = new CommandTable(this.#db);
     this.#boxes = new BoxTables(this.#db, this.#commands);
     this.#operators = new OperatorTables(this.#db);
-    this.#people = new PeopleTables(this.#db);
+    this.#policies = new PolicyTable(this.#db);
+    this.#people = new PeopleTables(this.#peopleDb);
+    this.#jobs = new Jobs(this.#peoplePath);
   }
 
   addToken(secretHash: Uint8Array, expiresMs: number) {
@@ -135,8 +148,8 @@ export class SqliteStore implements DistrictStore {
     return settle(() => this.#operators.auditLog(limit));
   }
 
-  importCardholders(rows: readonly ImportRow[], dryRun: boolean) {
-    return settle(() => this.#people.import(rows, dryRun));
+  importCardholders(source: Uint8Array | readonly ImportRow[], dryRun: boolean) {
+    return this.#jobs.write({ kind: "import", source, dryRun });
   }
 
   cardholders(query: Parameters<DistrictStore["cardholders"]>[0]) {
@@ -156,7 +169,7 @@ export class SqliteStore implements DistrictStore {
   }
 
   putSettings(settings: PolicySettings) {
-    return settle(() => this.#people.putSettings(settings));
+    return this.#jobs.write({ kind: "settings", settings });
   }
 
   wantedVersion() {
@@ -164,25 +177,27 @@ export class SqliteStore implements DistrictStore {
   }
 
   policyVersion() {
-    return settle(() => this.#people.policyVersion());
+    return settle(() => this.#policies.version());
   }
 
   policy() {
-    return settle(() => this.#people.policy());
+    return settle(() => this.#policies.newest());
   }
 
   putPolicy(policy: PolicyDocument) {
-    return settle(() => this.#people.putPolicy(policy));
+    return settle(() => this.#policies.put(policy));
   }
 
   policyCompiler(): PolicyCompiler {
-    return new WorkerPolicyCompiler(this.#path);
+    return new WorkerPolicyCompiler(this.#peoplePath);
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#closed) this.#db.close();
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
     this.#closed = true;
-    return Promise.resolve();
+    await this.#jobs[Symbol.asyncDispose]();
+    this.#db.close();
+    this.#peopleDb.close();
   }
 }
 

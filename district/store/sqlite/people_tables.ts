@@ -1,12 +1,10 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { CardholderPage, CardholderView, PolicySettings } from "../../api/types.ts";
-import type { ImportOutcome, ImportRow, PolicyDocument } from "../contract.ts";
+import type { ImportOutcome, ImportRow } from "../contract.ts";
 import { transaction } from "./database.ts";
 
 /** Faults told at most; the rest of such a file is no better. */
 const FAULTS_MAX = 200;
-/** Boxes fetch the newest; the one before may still be on its way down a slow line. */
-const POLICIES_KEPT = 2;
 
 /** Unwinds a transaction that must leave no trace, with what it found. */
 class DryRun {
@@ -16,7 +14,7 @@ class DryRun {
   }
 }
 
-/** Cardholders, cards, settings and policies in SQLite. */
+/** Cardholders, cards and settings in SQLite. */
 export class PeopleTables {
   readonly #db: DatabaseSync;
   readonly #sql: ReturnType<typeof prepare>;
@@ -182,22 +180,32 @@ export class PeopleTables {
     return Number(this.#sql.nextVersion.get()!.wanted_version);
   }
 
-  policyVersion(): number {
-    return Number(this.#sql.policyVersion.get()!.version ?? 0);
-  }
-
-  policy(): PolicyDocument | undefined {
-    const row = this.#sql.policy.get();
-    return row === undefined
-      ? undefined
-      : { version: Number(row.version), document: row.document as Uint8Array };
-  }
-
-  putPolicy(policy: PolicyDocument): void {
-    transaction(this.#db, () => {
-      this.#sql.putPolicy.run(policy.version, policy.document);
-      this.#sql.forgetPolicies.run(policy.version - POLICIES_KEPT);
-    });
+  /** Settings and people as of one moment, with the version that stands for them. */
+  snapshot(): { readonly version: number; readonly parts: object } {
+    this.#db.exec("BEGIN");
+    try {
+      const version = this.wantedVersion();
+      const cardholders = this.#db.prepare("SELECT * FROM cardholders ORDER BY id").all()
+        .map((row) => ({
+          id: Number(row.id),
+          name: row.name as string,
+          accessLevels: JSON.parse(row.access_levels as string) as string[],
+          active: row.active === 1,
+          ...(row.valid_from_ms === null ? {} : { validFromMs: Number(row.valid_from_ms) }),
+          ...(row.valid_until_ms === null ? {} : { validUntilMs: Number(row.valid_until_ms) }),
+        }));
+      const credentials = this.#db.prepare("SELECT * FROM cards ORDER BY id").all()
+        .map((row) => ({
+          id: Number(row.id),
+          cardholder: Number(row.cardholder),
+          bits: Number(row.bits),
+          hex: row.hex as string,
+          active: row.active === 1,
+        }));
+      return { version, parts: { ...this.settings(), cardholders, credentials } };
+    } finally {
+      this.#db.exec("COMMIT");
+    }
   }
 }
 
@@ -225,10 +233,6 @@ function prepare(db: DatabaseSync) {
     putSettings: "UPDATE settings SET policy = ?",
     nextVersion: "UPDATE settings SET wanted_version = wanted_version + 1 RETURNING wanted_version",
     levels: "SELECT DISTINCT l.value AS level FROM cardholders, json_each(access_levels) l",
-    policy: "SELECT version, document FROM policies ORDER BY version DESC LIMIT 1",
-    policyVersion: "SELECT max(version) AS version FROM policies",
-    putPolicy: "INSERT OR REPLACE INTO policies VALUES (?, ?)",
-    forgetPolicies: "DELETE FROM policies WHERE version <= ?",
   };
   return Object.fromEntries(
     Object.entries(sql).map(([name, text]) => [name, db.prepare(text)]),

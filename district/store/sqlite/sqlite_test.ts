@@ -3,10 +3,10 @@ import { DatabaseSync } from "node:sqlite";
 import { testStore } from "../contract_suite.ts";
 import { SqliteStore } from "./mod.ts";
 
-async function withFolder<T>(body: (path: string) => T | Promise<T>): Promise<T> {
+async function withFolder<T>(body: (path: string, folder: string) => T | Promise<T>): Promise<T> {
   const folder = await Deno.makeTempDir({ prefix: "district-sqlite-" });
   try {
-    return await body(`${folder}/district.sqlite`);
+    return await body(`${folder}/district.sqlite`, folder);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -16,7 +16,7 @@ class DisposableStore extends SqliteStore {
   readonly #folder: string;
 
   constructor(folder: string) {
-    super(`${folder}/district.sqlite`);
+    super(folder);
     this.#folder = folder;
   }
 
@@ -36,9 +36,9 @@ Deno.test("what is edited in the file shows when chains are recomputed", async (
   const { FakeBox, grants } = await import("../../testing/fake_box.ts");
   const { checkBatch } = await import("../../box_api/check_batch.ts");
   const { processClock } = await import("../../../hal/linux/clock.ts");
-  await withFolder(async (path) => {
+  await withFolder(async (path, folder) => {
     using box = new FakeBox("https://localhost", "", processClock());
-    const store = new SqliteStore(path);
+    const store = new SqliteStore(folder);
     const secretHash = new Uint8Array(32);
     await store.addToken(secretHash, 2);
     const { publicKey } = box.key;
@@ -78,18 +78,43 @@ Deno.test("what is edited in the file shows when chains are recomputed", async (
 });
 
 Deno.test("a file of a newer version, or no database, is refused with what to do", async () => {
-  await withFolder(async (path) => {
-    const store = new SqliteStore(path);
+  await withFolder(async (path, folder) => {
+    const store = new SqliteStore(folder);
     await store[Symbol.asyncDispose]();
     const db = new DatabaseSync(path);
     assert.equal(db.prepare("PRAGMA journal_mode").get()!.journal_mode, "wal");
     db.exec("PRAGMA user_version = 99");
     db.close();
-    assert.throws(() => new SqliteStore(path), /written by a newer Gatehouse/);
+    assert.throws(() => new SqliteStore(folder), /written by a newer Gatehouse/);
     Deno.writeTextFileSync(
       path,
       "this is no database, but it is long enough to be looked at".repeat(99),
     );
-    assert.throws(() => new SqliteStore(path), { name: "DistrictError", kind: "data" });
+    assert.throws(() => new SqliteStore(folder), { name: "DistrictError", kind: "data" });
+  });
+});
+
+Deno.test("events are taken while people are being written", async () => {
+  const { FakeBox, grants } = await import("../../testing/fake_box.ts");
+  const { checkBatch } = await import("../../box_api/check_batch.ts");
+  const { processClock } = await import("../../../hal/linux/clock.ts");
+  const clock = processClock();
+  await withFolder(async (_, folder) => {
+    using box = new FakeBox("https://localhost", "", clock);
+    await using store = new SqliteStore(folder);
+    const secretHash = new Uint8Array(32);
+    await store.addToken(secretHash, 2);
+    await store.enrol({ secretHash, boxId: box.id, publicKey: box.key.publicKey, name: "x" }, 1);
+    box.record(grants(8));
+    const check = checkBatch(box.id, box.key.publicKey, box.batch("access", 0, 8));
+    assert.ok("batch" in check);
+    using importing = new DatabaseSync(`${folder}/people.sqlite`);
+    importing.exec("BEGIN IMMEDIATE");
+    const startMs = clock.monotonicMs();
+    await store.ingest(box.id, [check.batch], 1);
+    assert.equal((await store.cardholderNames([1])).size, 0);
+    // Waiting for the other writer would take BUSY_MS and then fail.
+    assert.ok(clock.monotonicMs() - startMs < 1_000);
+    importing.exec("ROLLBACK");
   });
 });
