@@ -17,7 +17,7 @@ import type {
 import type { BoxLinks } from "./box_api/links.ts";
 import { boxView, commandView, eventViews } from "./console_api/views.ts";
 import { DistrictError } from "./errors.ts";
-import { LIVE_QUEUE_MAX, type LiveHub } from "./live/hub.ts";
+import type { LiveHub } from "./live/hub.ts";
 import { faultFields, type Log } from "./log.ts";
 import type { Publisher } from "./policy/publisher.ts";
 import { settingsFaults } from "./policy/settings.ts";
@@ -38,6 +38,8 @@ export interface CoreHost {
 export const TOKEN_LIFE_MS = 24 * 3600 * 1000;
 /** Whoever clicks a door expects it to move now, or not at all. */
 const COMMAND_LIFE_MS = 30_000;
+/** Of one upload; a backlog that drains must not fill every queue. */
+const LIVE_EVENTS_MAX = 200;
 /** Statuses of one box within this time show as one. */
 const BOX_DEBOUNCE_MS = 100;
 /** A school has tens of boxes, a district hundreds; names are looked up for each event shown. */
@@ -197,7 +199,7 @@ export class Core implements Disposable {
     }
     if (result.stored.length === 0) return;
     // A backlog that drains would only push the present out of the queues.
-    const shown = result.stored.slice(-LIVE_QUEUE_MAX / 10);
+    const shown = result.stored.slice(-LIVE_EVENTS_MAX);
     this.#names.set(box.id, box.name);
     this.#run("live events", async () => {
       const views = await eventViews(shown, store, () => box.name);

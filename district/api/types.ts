@@ -105,7 +105,10 @@ export interface EventView extends RecordedEvent {
   readonly cardholderName?: string;
 }
 
-/** What `/api/live` sends, within a second of its happening. */
+/**
+ * What `/api/live` sends, within a second of its happening. Of an upload with more than 200 events,
+ * as when a backlog drains, only the newest 200 are sent; the others are in `GET /api/events`.
+ */
 export type LiveMessage =
   | { readonly kind: "event"; readonly event: EventView }
   | { readonly kind: "box"; readonly box: BoxView }

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { DistrictError } from "../../errors.ts";
 
@@ -88,6 +89,8 @@ export function openPeople(path: string): DatabaseSync {
 function open(path: string, migrations: readonly string[]): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
+    // Names, hashes and tokens: for this user alone. SQLite gives its other files the same mode.
+    closeSync(openSync(path, "a", 0o600));
     db = new DatabaseSync(path, { enableForeignKeyConstraints: true });
     db.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
     db.exec("PRAGMA journal_mode = WAL");

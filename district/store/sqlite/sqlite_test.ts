@@ -80,6 +80,9 @@ Deno.test("what is edited in the file shows when chains are recomputed", async (
 Deno.test("a file of a newer version, or no database, is refused with what to do", async () => {
   await withFolder(async (path, folder) => {
     const store = new SqliteStore(folder);
+    for (const { name } of Deno.readDirSync(folder)) {
+      assert.equal(Deno.statSync(`${folder}/${name}`).mode! & 0o777, 0o600, name);
+    }
     await store[Symbol.asyncDispose]();
     const db = new DatabaseSync(path);
     assert.equal(db.prepare("PRAGMA journal_mode").get()!.journal_mode, "wal");
