@@ -15,6 +15,7 @@ interface ModuleInfo {
 }
 
 const ROOT = new URL("..", import.meta.url).pathname;
+const CONFIG = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
 
 async function deno(args: readonly string[], cwd: string): Promise<string> {
   const output = await new Deno.Command(Deno.execPath(), { args: [...args], cwd }).output();
@@ -38,7 +39,7 @@ async function reach(
       if (path.startsWith("node_modules/") || files.has(path)) continue;
       files.add(path);
       for (const { specifier } of module.dependencies ?? []) {
-        if (!/^(\.|node:|file:)/.test(specifier)) names.add(specifier);
+        if (!/^(\.|node:|file:)/.test(specifier)) names.add(importName(specifier));
       }
       const source = await Deno.readTextFile(ROOT + path);
       for (const [, worker] of source.matchAll(/new URL\(\s*"([^"]+\.ts)",\s*import\.meta\.url/g)) {
@@ -47,6 +48,13 @@ async function reach(
     }
   }
   return { files, names };
+}
+
+/** The line of the import map behind a specifier: `hono` for `hono/cookie`, where it has none itself. */
+function importName(specifier: string): string {
+  const parts = specifier.split("/");
+  const name = parts.slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
+  return specifier in CONFIG.imports ? specifier : name;
 }
 
 async function copy(path: string, folder: string): Promise<void> {
@@ -63,14 +71,13 @@ async function main([entry, folder]: readonly string[]): Promise<number> {
   for (const file of [...files].filter((file) => file !== "deno.json")) await copy(file, folder);
   for (const file of ["gatehouse", "LICENSE", "deno.lock"]) await copy(file, folder);
 
-  const config = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
-  const imports = Object.fromEntries([...names].map((name) => [name, config.imports[name]]));
+  const imports = Object.fromEntries([...names].map((name) => [name, CONFIG.imports[name]]));
   for (const [name, target] of Object.entries(imports)) {
     if (target === undefined) throw new Error(`${name} is imported but not in deno.json`);
   }
   const write = (fields: object) =>
     Deno.writeTextFile(join(folder, "deno.json"), JSON.stringify(fields, null, 2) + "\n");
-  const { version, permissions, compilerOptions, minimumDependencyAge } = config;
+  const { version, permissions, compilerOptions, minimumDependencyAge } = CONFIG;
   await write({ version, minimumDependencyAge, nodeModulesDir: "auto", imports });
   await deno(["install", "--quiet"], folder);
   await write({ version, nodeModulesDir: "manual", compilerOptions, permissions });

@@ -32,3 +32,14 @@ Deno.test("the box.yaml of the reference is good", () => {
 Deno.test("the policy of the reference is good", () => {
   assert.equal(parsePolicy(parseYaml(yamlOf("policy.md"))).credentials.length, 2);
 });
+
+Deno.test("the examples are good", () => {
+  const folder = new URL("../../docs/examples/", import.meta.url);
+  const names = Array.from(Deno.readDirSync(folder), (entry) => entry.name).sort();
+  assert.deepEqual(names, ["box-gate.yaml", "box-simulated.yaml", "policy.yaml"]);
+  for (const name of names) {
+    const text = Deno.readTextFileSync(new URL(name, folder));
+    if (name.startsWith("box")) assert.ok(parseBoxConfig(text, name, DRIVERS).doors.length > 0);
+    else assert.ok(parsePolicy(parseYaml(text)).credentials.length > 0);
+  }
+});
