@@ -1,9 +1,10 @@
 /**
- * The journal: every event, durable before it counts, chained, in lanes.
+ * The journal: every event of the box in SQLite, durable before it is acknowledged, chained, in
+ * lanes, and kept going whatever becomes of its file.
  *
  * @module
  */
 export * from "./contract.ts";
-export { type JournalOptions, openJournal } from "./journal.ts";
-export { type LaneQuota, QUOTAS } from "./quotas.ts";
+export { type JournalOptions, LANE_QUOTAS, openJournal } from "./journal.ts";
+export type { LaneQuotas } from "./protocol.ts";
 export { JournalReader, type LaneVerdict, type StoredEvent } from "./reader.ts";

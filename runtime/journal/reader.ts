@@ -1,21 +1,25 @@
 /**
- * The journal's file as another process reads it: `gatehouse events`, and whoever checks it.
+ * The journal's file as another process reads it: `gatehouse events`, and whoever checks it. It never
+ * holds a read lock between two calls, so that the box's checkpoints go on.
  *
  * @module
  */
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import {
   chainHash,
   decodeEvent,
   type EventId,
+  genesisHash,
   type Lane,
   LANES,
   type RecordedEvent,
 } from "../../sync/wire/mod.ts";
-import { journalPath } from "./set_aside.ts";
+import { blockEntries, sameHash } from "./block.ts";
 
-/** Rows read at a time. */
-const PAGE_ROWS = 500;
+/** Rows read at a time: a few thousand events at most. */
+const PAGE_ROWS = 200;
+const BUSY_TIMEOUT_MS = 5_000;
 
 /** One event as it stands in the file. */
 export type StoredEvent = EventId & RecordedEvent;
@@ -23,10 +27,27 @@ export type StoredEvent = EventId & RecordedEvent;
 /** The state of one lane's chain. */
 export interface LaneVerdict {
   readonly lane: Lane;
+  /** Events whose place in the chain is sound. */
   readonly events: number;
   readonly head: number;
   /** Sequence number at which the chain breaks; absent when it is whole. */
   readonly brokenAt?: number;
+}
+
+interface Row {
+  readonly first: number;
+  readonly count: number;
+  readonly commit_no: number;
+  readonly hash: Uint8Array;
+  readonly data: Uint8Array;
+}
+
+/** One event with its place among those of all lanes. */
+interface Placed {
+  readonly seq: number;
+  readonly bytes: Uint8Array;
+  readonly commitNo: number;
+  readonly place: number;
 }
 
 /** A journal opened for reading beside the box that writes it. */
@@ -38,72 +59,53 @@ export class JournalReader implements Disposable {
 
   /** @throws SQLite's error when there is no journal in `dataDir` or it cannot be read. */
   constructor(dataDir: string) {
-    this.#db = new DatabaseSync(journalPath(dataDir), { readOnly: true });
-    this.#db.exec("PRAGMA busy_timeout=5000");
-    const row = this.#db.prepare("SELECT value FROM meta WHERE key='epoch'").get();
-    this.epoch = (row as { value: number }).value;
-  }
-
-  /** All events of one lane after `afterSeq`, in order, with their bytes and hash. */
-  *rows(
-    lane: Lane,
-    afterSeq: number,
-  ): Generator<{ seq: number; bytes: Uint8Array; hash: Uint8Array }> {
-    const statement = this.#db.prepare(
-      "SELECT seq, bytes, hash FROM events WHERE lane=? AND seq>? ORDER BY seq LIMIT ?",
-    );
-    for (let from = afterSeq;;) {
-      const page = statement.all(LANES.indexOf(lane), from, PAGE_ROWS) as unknown as {
-        seq: number;
-        bytes: Uint8Array;
-        hash: Uint8Array;
-      }[];
-      yield* page;
-      if (page.length < PAGE_ROWS) return;
-      from = page.at(-1)!.seq;
+    this.#db = new DatabaseSync(join(dataDir, "journal.db"), {
+      readOnly: true,
+      timeout: BUSY_TIMEOUT_MS,
+    });
+    try {
+      const row = this.#db.prepare("SELECT value FROM meta WHERE name='epoch'").get();
+      if (typeof row?.value !== "number") throw new Error("the file is no journal");
+      this.epoch = row.value;
+    } catch (error) {
+      this.#db.close();
+      throw error;
     }
   }
 
   /**
-   * Events after the given positions (by lane), in the order in which they happened, and moves the
-   * positions on. Call it again to follow.
+   * Events after the given positions (by lane), in the order in which they were appended, and moves
+   * the positions on. Call it again to follow.
+   *
+   * @throws `WireError` at an event that this program cannot read; the positions are past it then.
    */
   *events(positions: Record<Lane, number>): Generator<StoredEvent> {
-    const lanes = LANES.map((lane) => ({ lane, rows: this.#decoded(lane, positions[lane]) }))
+    const lanes = LANES.map((lane) => ({ lane, rows: this.#after(lane, positions[lane]) }))
       .map(({ lane, rows }) => ({ lane, rows, next: rows.next() }));
     for (;;) {
-      let first: typeof lanes[number] | undefined;
+      let soonest: typeof lanes[number] | undefined;
       for (const lane of lanes) {
         if (lane.next.done) continue;
-        if (first === undefined || before(lane.next.value, first.next.value)) first = lane;
+        if (soonest === undefined || before(lane.next.value, soonest.next.value)) soonest = lane;
       }
-      if (first === undefined) return;
-      const event = first.next.value as StoredEvent;
-      positions[first.lane] = event.seq;
-      yield event;
-      first.next = first.rows.next();
+      if (soonest === undefined) return;
+      const { lane } = soonest;
+      const { seq, bytes } = soonest.next.value as Placed;
+      positions[lane] = seq;
+      yield { epoch: this.epoch, lane, seq, ...decodeEvent(bytes) };
+      soonest.next = soonest.rows.next();
     }
   }
 
-  /** Recomputes every chain. */
+  /** Recomputes every chain, as of now. What cannot be read is where a chain breaks. */
   verify(): LaneVerdict[] {
-    return LANES.map((lane, number) => {
-      const { head, base, baseHash } = this.#db.prepare(
-        "SELECT head, base, base_hash AS baseHash FROM lanes WHERE lane=?",
-      ).get(number) as { head: number; base: number; baseHash: Uint8Array };
-      let [hash, seq] = [baseHash, base];
-      for (const row of this.rows(lane, base)) {
-        hash = chainHash(hash, row.bytes);
-        seq++;
-        if (row.seq !== seq || hash.some((byte, index) => byte !== row.hash[index])) {
-          return { lane, events: seq - base - 1, head, brokenAt: seq };
-        }
-      }
-      // The head as it was read may be older than the rows: the box goes on writing.
-      return seq >= head
-        ? { lane, events: seq - base, head: seq }
-        : { lane, events: seq - base, head, brokenAt: seq + 1 };
-    });
+    // One snapshot, however much the box appends and trims meanwhile.
+    this.#db.exec("BEGIN");
+    try {
+      return LANES.map((lane) => this.#verify(lane));
+    } finally {
+      this.#db.exec("COMMIT");
+    }
   }
 
   /** Closes the file; twice is fine. */
@@ -113,13 +115,51 @@ export class JournalReader implements Disposable {
     this.#db.close();
   }
 
-  *#decoded(lane: Lane, afterSeq: number): Generator<StoredEvent> {
-    for (const { seq, bytes } of this.rows(lane, afterSeq)) {
-      yield { epoch: this.epoch, lane, seq, ...decodeEvent(bytes) };
+  #verify(lane: Lane): LaneVerdict {
+    let [head, base] = [0, 0];
+    const broken = () => ({ lane, events: head - base, head, brokenAt: head + 1 });
+    try {
+      const cursors = this.#db.prepare("SELECT base, base_hash FROM lanes WHERE lane=?").get(lane);
+      let hash = cursors!.base_hash as Uint8Array;
+      base = head = cursors!.base as number;
+      if (base === 0 && !sameHash(hash, genesisHash(this.epoch, lane))) return broken();
+      for (const row of this.#rows(lane, base + 1)) {
+        for (const { event } of blockEntries(row.data, row.count)) hash = chainHash(hash, event);
+        if (row.first !== head + 1 || !sameHash(hash, row.hash)) return broken();
+        head += row.count;
+      }
+      return { lane, events: head - base, head };
+    } catch {
+      return broken();
+    }
+  }
+
+  /** Rows from the one that holds `seq` on. */
+  *#rows(lane: Lane, seq: number): Generator<Row> {
+    const table = `${lane}_events`;
+    const at = this.#db.prepare(
+      `SELECT max(first) AS first FROM ${table} WHERE first<=?`,
+    ).get(seq)?.first as number | null;
+    const page = this.#db.prepare(`SELECT * FROM ${table} WHERE first>=? ORDER BY first LIMIT ?`);
+    for (let from = at ?? seq;;) {
+      const rows = page.all(from, PAGE_ROWS) as unknown as Row[];
+      yield* rows;
+      if (rows.length < PAGE_ROWS) return;
+      from = rows.at(-1)!.first + 1;
+    }
+  }
+
+  *#after(lane: Lane, seq: number): Generator<Placed> {
+    for (const { first, count, commit_no: commitNo, data } of this.#rows(lane, seq + 1)) {
+      let own = first;
+      for (const { event: bytes, place } of blockEntries(data, count)) {
+        if (own > seq) yield { seq: own, bytes, commitNo, place };
+        own++;
+      }
     }
   }
 }
 
-function before(a: StoredEvent, b: StoredEvent): boolean {
-  return a.boot !== b.boot ? a.boot < b.boot : a.monotonicMs < b.monotonicMs;
+function before(a: Placed, b: Placed): boolean {
+  return a.commitNo !== b.commitNo ? a.commitNo < b.commitNo : a.place < b.place;
 }

@@ -1,323 +1,377 @@
 /**
- * The journal's file: SQLite in WAL mode with `synchronous=FULL`, so that what was committed
- * survives a power cut. Synchronous on purpose: it lives on the journal's own thread.
+ * The journal's SQLite file. Runs in the worker; everything here is synchronous and throws what
+ * `storeFault` sorts.
  *
  * @module
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { chainHash, genesisHash, type Lane, LANES } from "../../sync/wire/mod.ts";
-import { laneNumber, type LaneQuota, PRUNE_ROWS_MAX } from "./quotas.ts";
+// Not by the door of sync/wire: that would bring CBOR and Valibot into the worker's memory.
+import { genesisHash } from "../../sync/wire/chain.ts";
+import { type Lane, LANES } from "../../sync/wire/events.ts";
+import type { JournalState } from "./contract.ts";
+import { StoreFault } from "./fault.ts";
+import type { LaneBlock, LaneQuotas, Notice, ReadResult } from "./protocol.ts";
+import { type Salvage, salvage, type SeenRow } from "./salvage.ts";
+import { LaneRows, type LaneUpdate } from "./store_lane.ts";
+import { APPLICATION_ID, CREATE, SCHEMA, type SchemaRow, USER_VERSION } from "./store_schema.ts";
 
-/** Grows with the tables; a file with another one is not ours to touch. */
-const FORMAT = 1;
+/** Pages of the WAL before it is copied into the file: 4 MiB, a fraction of a second's copying. */
+const CHECKPOINT_PAGES = 1000;
+/** What the WAL is cut back to after a burst. */
+const WAL_BYTES_KEPT = 8 << 20;
+/** A reader holds no lock for longer than this unless it is stopped in the middle. */
+const BUSY_TIMEOUT_MS = 2_000;
+/** Alarms and commands may use the last part of the room, of which nothing else may have any. */
+const RESERVE = 0.05;
+/** Command ids kept at most: a command lives a day, and nobody opens a door this often in one. */
+const SEEN_MAX = 100_000;
+/** Old ids are looked for again after so many new ones. */
+const FORGET_EVERY = 256;
 
-const SCHEMA = `
-  CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-  CREATE TABLE lanes (
-    lane INTEGER PRIMARY KEY,
-    head INTEGER NOT NULL,        -- last seq
-    head_hash BLOB NOT NULL,
-    synced INTEGER NOT NULL,      -- last seq that the district has acknowledged
-    base INTEGER NOT NULL,        -- last seq that was removed
-    base_hash BLOB NOT NULL
-  ) STRICT;
-  CREATE TABLE events (
-    lane INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    bytes BLOB NOT NULL,
-    hash BLOB NOT NULL,
-    PRIMARY KEY (lane, seq)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE commands (id TEXT PRIMARY KEY, expires_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-`;
+/** Lanes that may use the reserve. */
+export const URGENT_LANES: ReadonlySet<Lane> = new Set(["alarm", "command"]);
 
-/** Rows at the end of each lane whose chain is recomputed at every start. */
-const TAIL_ROWS = 100;
-
-/** How far one lane is in the store. */
-export interface StoredLane {
-  head: number;
-  headHash: Uint8Array;
-  synced: number;
-  base: number;
-  baseHash: Uint8Array;
+/** How a store is to be opened. */
+export interface StoreOptions {
+  readonly path: string;
+  readonly quotas: LaneQuotas;
+  readonly storeBytesMax: number;
 }
 
-/** Events that a lane's policy gave up. */
-export interface Dropped {
-  readonly lane: Lane;
-  readonly firstSeq: number;
-  readonly lastSeq: number;
-}
-
-/** A store whose content contradicts itself. */
-export class BrokenStoreError extends Error {
-  /** Says what does not fit. */
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = "BrokenStoreError";
-  }
-}
-
-/** An open store of one epoch. */
-export class JournalStore implements Disposable {
-  /** Grows when the store is made anew. */
+/** Values of a store that is made anew. */
+export interface StoreOrigin {
   readonly epoch: number;
-  /** How often a store was opened in this file's life. */
+  /** The last start that is known of. */
   readonly boot: number;
-  readonly #db: DatabaseSync;
+}
+
+interface FileIdentity {
+  readonly dev: number;
+  readonly ino: number | null;
+}
+
+/** The open file. Close it with `using`. */
+export class Store implements Disposable {
+  /** The epoch that the file was made with. */
+  readonly epoch: number;
   readonly #path: string;
-  readonly #inode: number | null;
-  readonly #quotas: Readonly<Record<Lane, LaneQuota>>;
-  readonly #lanes: StoredLane[];
-  readonly #insert: StatementSync;
-  readonly #updateLane: StatementSync;
+  readonly #db: DatabaseSync;
+  readonly #quotas: LaneQuotas;
+  readonly #pagesMax: number;
+  readonly #lanes: ReadonlyMap<Lane, LaneRows>;
+  readonly #statements = new Map<string, StatementSync>();
+  readonly #files: readonly (readonly [path: string, identity: FileIdentity])[];
+  #commitNo: number;
+  /** As stored; `undefined` when they must be read again. */
+  #notices: readonly Notice[] | undefined;
+  #forgetIn = 0;
   #closed = false;
 
   /**
-   * Opens the store at `path`, or makes one of `newEpoch` with boot count `newBoot` where there is none.
+   * Opens the store at `options.path`; makes it if `origin` is given and the file is not there.
    *
-   * @throws {@link BrokenStoreError} or SQLite's error when it cannot be trusted.
+   * @throws what `storeFault` calls `corrupt` when the file is something else or was cut or edited
+   * at its end.
    */
-  constructor(
-    path: string,
-    newEpoch: number,
-    newBoot: number,
-    quotas: Readonly<Record<Lane, LaneQuota>>,
-  ) {
-    this.#path = path;
-    this.#quotas = quotas;
-    this.#db = new DatabaseSync(path);
+  constructor(options: StoreOptions, origin: StoreOrigin | undefined) {
+    this.#path = options.path;
+    this.#quotas = options.quotas;
+    this.#db = new DatabaseSync(options.path, { timeout: BUSY_TIMEOUT_MS });
     try {
-      const db = this.#db;
-      // Readers of other processes hold nothing for longer than a page's copy.
-      db.exec("PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
-      // Checkpoints every 4 MB: each page is written to its place once for many commits.
-      db.exec("PRAGMA wal_autocheckpoint=1000; PRAGMA cache_size=-2000;");
-      this.#create(newEpoch, newBoot);
-      this.epoch = this.#meta("epoch");
-      this.boot = this.#meta("boot") + 1;
-      db.prepare("UPDATE meta SET value=? WHERE key='boot'").run(this.boot);
-      this.#insert = db.prepare("INSERT INTO events VALUES (?, ?, ?, ?)");
-      this.#updateLane = db.prepare(
-        "UPDATE lanes SET head=?, head_hash=?, synced=?, base=?, base_hash=? WHERE lane=?",
+      this.#db.exec(
+        `PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;
+         PRAGMA wal_autocheckpoint=${CHECKPOINT_PAGES}; PRAGMA journal_size_limit=${WAL_BYTES_KEPT};
+         PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA cache_size=-2048;`,
       );
-      this.#lanes = LANES.map((lane) => this.#readLane(lane));
-      for (const lane of LANES) this.#checkTail(lane);
-      this.#inode = Deno.statSync(path).ino;
-    } catch (cause) {
-      this.#db.close();
-      throw cause;
+      const empty = () => this.#number("SELECT count(*) FROM sqlite_schema") === 0;
+      if (origin !== undefined && empty()) this.#create(origin);
+      this.#checkSchema();
+      this.epoch = this.#meta("epoch");
+      const pageBytes = this.#number("PRAGMA page_size");
+      this.#pagesMax = Math.max(64, Math.floor(options.storeBytesMax / pageBytes));
+      this.#db.exec(`PRAGMA max_page_count=${this.#pagesMax}`);
+      this.#lanes = new Map(LANES.map((lane) => [lane, new LaneRows(this.#db, lane, this.epoch)]));
+      this.#commitNo = Math.max(...[...this.#lanes.values()].map((rows) => rows.lastCommitNo));
+      this.notices();
+      // Any write makes the WAL exist, so that it can be watched.
+      this.#transaction(() => this.#run("UPDATE meta SET value=value WHERE name='epoch'"));
+      this.#files = [options.path, `${options.path}-wal`].map((path) =>
+        [path, identityOf(path)] as const
+      );
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
     }
   }
 
-  /** How far each lane is, in the order of `LANES`. */
-  get lanes(): readonly Readonly<StoredLane>[] {
-    return this.#lanes;
+  /** Starts of the process so far. */
+  get boot(): number {
+    return this.#meta("boot");
+  }
+
+  /** Notes durably that the process has started for the `boot`th time. */
+  setBoot(boot: number): void {
+    this.#transaction(() => this.#run("UPDATE meta SET value=? WHERE name='boot'", boot));
+  }
+
+  /** How far each lane is. */
+  state(): JournalState {
+    return {
+      epoch: this.epoch,
+      lanes: LANES.map((lane) => {
+        const { head, synced, base } = this.#rows(lane).tail;
+        return { lane, head, synced, oldest: base + 1 };
+      }),
+    };
+  }
+
+  /** What was done that no event tells of yet. */
+  notices(): readonly Notice[] {
+    if (this.#notices === undefined) {
+      const rows = this.#statement("SELECT id, event FROM notices ORDER BY id").all();
+      try {
+        this.#notices = rows.map(({ id, event }) => ({
+          id: Number(id),
+          event: JSON.parse(String(event)) as Notice["event"],
+        }));
+      } catch (cause) {
+        throw new StoreFault("corrupt", "a notice is malformed", { cause });
+      }
+    }
+    return this.#notices;
+  }
+
+  /** Notes something that an event is to tell of. */
+  notice(event: Notice["event"]): void {
+    this.#transaction(() => this.#addNotice(event));
   }
 
   /**
-   * Commits events in one transaction; on return they are durable. `lanes[i]` is the lane's number
-   * of `events[i]`. Returns what was given up to keep the quotas.
-   *
-   * @throws SQLite's error; nothing of it is stored then.
+   * Stores blocks in one transaction; returns the first seq of each. `notices` are done with. Nothing
+   * is stored when it throws.
    */
-  commit(lanes: ArrayLike<number>, events: readonly Uint8Array[]): Dropped[] {
-    if (Deno.statSync(this.#path).ino !== this.#inode) {
-      throw new BrokenStoreError(`${this.#path} was replaced by somebody`);
-    }
-    const before = this.#lanes.map((lane) => ({ ...lane }));
-    return this.#transaction(() => {
-      const touched = new Set<number>();
-      for (const [index, bytes] of events.entries()) {
-        const number = lanes[index]!;
-        const lane = this.#lanes[number]!;
-        lane.headHash = chainHash(lane.headHash, bytes);
-        lane.head++;
-        this.#insert.run(number, lane.head, bytes, lane.headHash);
-        touched.add(number);
+  commit(blocks: readonly LaneBlock[], bytes: Uint8Array, notices: readonly number[]): number[] {
+    if (blocks.some(({ lane }) => !URGENT_LANES.has(lane))) this.#checkReserve();
+    const updates: LaneUpdate[] = [];
+    const commitNo = this.#commitNo + 1;
+    const firstSeqs = this.#transaction(() => {
+      const firsts = blocks.map(({ lane, count, offset, length }) => {
+        const rows = this.#rows(lane);
+        const update = rows.append(bytes.subarray(offset, offset + length), count, commitNo);
+        updates.push(update);
+        return rows.tail.head + 1;
+      });
+      for (const update of updates) {
+        this.#trim(update, this.#quotas[update.lane]);
       }
-      const dropped: Dropped[] = [];
-      for (const number of touched) {
-        const lost = this.#prune(LANES[number]!);
-        if (lost !== undefined) dropped.push(lost);
-        this.#store(number);
-      }
-      return dropped;
-    }, () => before.forEach((lane, number) => this.#lanes[number] = lane));
+      for (const id of notices) this.#run("DELETE FROM notices WHERE id=?", id);
+      return firsts;
+    });
+    this.#commitNo = commitNo;
+    if (notices.length > 0) this.#notices = undefined;
+    for (const update of updates) this.#rows(update.lane).take(update);
+    return firstSeqs;
   }
 
-  /** Notes how far lanes are synced. Lower or later values than there are change nothing. */
-  acknowledge(acks: readonly { readonly lane: Lane; readonly seq: number }[]): void {
-    const before = this.#lanes.map((lane) => ({ ...lane }));
+  /**
+   * Gives up what may be given up when the disk is full: the oldest synced events of each lane, and
+   * of telemetry also unsynced ones. Returns whether there was anything.
+   */
+  makeRoom(): boolean {
+    const updates: LaneUpdate[] = [];
     this.#transaction(() => {
-      for (const { lane, seq } of acks) {
-        const number = laneNumber(lane);
-        const state = this.#lanes[number]!;
-        if (seq <= state.synced || seq > state.head) continue;
-        state.synced = seq;
-        this.#store(number);
+      for (const lane of LANES) {
+        const { tail } = this.#rows(lane);
+        const update = { lane, tail };
+        // As if the lane had room for 9 tenths of what it holds.
+        this.#trim(update, Math.floor((tail.head - tail.base) * 0.9));
+        if (update.tail !== tail) updates.push(update);
       }
-    }, () => before.forEach((lane, number) => this.#lanes[number] = lane));
+    });
+    for (const update of updates) this.#rows(update.lane).take(update);
+    return updates.length > 0;
   }
 
-  /** Notes a command's id; false when it was there. Forgets those that expired before `wallMs`. */
-  firstSeen(id: string, expiresWallMs: number, wallMs: number): boolean {
-    return this.#transaction(() => {
-      this.#db.prepare("DELETE FROM commands WHERE expires_ms < ?").run(wallMs);
-      const { changes } = this.#db.prepare("INSERT OR IGNORE INTO commands VALUES (?, ?)")
-        .run(id, expiresWallMs);
-      return Number(changes) === 1;
-    }, () => {});
+  /** See `EventSource.read`. */
+  read(
+    lane: Lane,
+    afterSeq: number,
+    limit: { readonly eventsMax: number; readonly bytesMax: number },
+  ): ReadResult | undefined {
+    const found = this.#rows(lane).read(afterSeq, limit);
+    return found === undefined ? undefined : { epoch: this.epoch, ...found };
   }
 
-  /** Events of `lane` after `afterSeq`, bounded; `undefined` when there are none. */
-  read(lane: Lane, afterSeq: number, eventsMax: number, bytesMax: number):
-    | { firstSeq: number; prevHash: Uint8Array; events: Uint8Array[]; headHash: Uint8Array }
-    | undefined {
-    const number = laneNumber(lane);
-    const from = Math.max(afterSeq, this.#lanes[number]!.base);
-    const rows = this.#db.prepare(
-      "SELECT bytes, hash FROM events WHERE lane=? AND seq>? ORDER BY seq LIMIT ?",
-    ).iterate(number, from, eventsMax);
-    const events: Uint8Array[] = [];
-    let bytes = 0;
-    let headHash: Uint8Array | undefined;
-    for (const row of rows as Iterable<{ bytes: Uint8Array; hash: Uint8Array }>) {
-      if (events.length > 0 && bytes + row.bytes.length > bytesMax) break;
-      bytes += row.bytes.length;
-      events.push(row.bytes);
-      headHash = row.hash;
+  /** See `EventSource.acknowledge`. */
+  acknowledge(acks: readonly { epoch: number; lane: Lane; seq: number }[]): void {
+    const updates: LaneUpdate[] = [];
+    for (const { epoch, lane, seq } of acks) {
+      const { tail } = this.#rows(lane);
+      // What a store that is gone had, or what this one never had, says nothing about this one.
+      if (epoch !== this.epoch || seq > tail.head || seq <= tail.synced) continue;
+      updates.push({ lane, tail: { ...tail, synced: seq } });
     }
-    if (headHash === undefined) return undefined;
-    return { firstSeq: from + 1, prevHash: this.#hashAt(number, from), events, headHash };
+    if (updates.length === 0) return;
+    this.#transaction(() => {
+      for (const { lane, tail } of updates) this.#rows(lane).storeCursors(tail);
+    });
+    for (const update of updates) this.#rows(update.lane).take(update);
   }
 
-  /** Closes the file; twice is fine. */
+  /** See `CommandMemory.firstSeen`. Without `forget` nothing is forgotten by the clock. */
+  firstSeen(id: string, expiresWallMs: number, wallMs: number, forget: boolean): boolean {
+    return this.#transaction(() => {
+      if (this.#forgetIn-- <= 0) {
+        this.#forgetIn = FORGET_EVERY;
+        if (forget) this.#run("DELETE FROM seen WHERE expires<?", wallMs);
+        const left = this.#number("SELECT count(*) FROM seen");
+        if (left >= SEEN_MAX) {
+          throw new StoreFault("full", `${left} command ids are noted that have not expired`);
+        }
+      }
+      const expires = Math.floor(expiresWallMs);
+      return this.#run("INSERT OR IGNORE INTO seen VALUES (?, ?)", id, expires) > 0;
+    });
+  }
+
+  /** What can be saved of this store, when it has turned out to be corrupt. */
+  salvage(): Salvage {
+    return salvage(this.#db, this.state().lanes);
+  }
+
+  /** Takes over ids of the store before this one. */
+  addSeen(rows: readonly SeenRow[]): void {
+    this.#transaction(() => {
+      for (const { id, expires } of rows) {
+        this.#run("INSERT OR IGNORE INTO seen VALUES (?, ?)", id, expires);
+      }
+    });
+  }
+
+  /** Closes the file; twice is fine, and so is a file that cannot be closed cleanly. */
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#db.close();
-  }
-
-  #create(epoch: number, boot: number): void {
-    const { user_version: format } = this.#db.prepare("PRAGMA user_version").get() as {
-      user_version: number;
-    };
-    if (format === FORMAT) return;
-    const { tables } = this.#db.prepare("SELECT count(*) AS tables FROM sqlite_schema").get() as {
-      tables: number;
-    };
-    if (format !== 0 || tables !== 0) {
-      throw new BrokenStoreError(`it is no journal of format ${FORMAT}`);
+    try {
+      this.#db.close();
+    } catch {
+      // A corrupt file may fail here too. It is set aside next.
     }
-    this.#transaction(() => {
-      this.#db.exec(SCHEMA);
-      const meta = this.#db.prepare("INSERT INTO meta VALUES (?, ?)");
-      meta.run("epoch", epoch);
-      meta.run("boot", boot);
-      const lane = this.#db.prepare("INSERT INTO lanes VALUES (?, 0, ?, 0, 0, ?)");
-      for (const [number, name] of LANES.entries()) {
-        const genesis = genesisHash(epoch, name);
-        lane.run(number, genesis, genesis);
-      }
-      this.#db.exec(`PRAGMA user_version=${FORMAT}`);
-    }, () => {});
   }
 
-  #transaction<T>(work: () => T, undo: () => void): T {
-    this.#db.exec("BEGIN IMMEDIATE");
+  #create({ epoch, boot }: StoreOrigin): void {
+    this.#transaction(() => {
+      this.#db.exec(CREATE);
+      this.#run("INSERT INTO meta VALUES ('epoch', ?), ('boot', ?)", epoch, boot);
+      for (const lane of LANES) {
+        this.#run("INSERT INTO lanes VALUES (?, 0, 0, ?)", lane, genesisHash(epoch, lane));
+      }
+    });
+  }
+
+  /** STRICT tables hold what they say, so rows of exactly this schema need no further parsing. */
+  #checkSchema(): void {
+    const rows = this.#db.prepare(
+      "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY name",
+    ).all() as unknown as SchemaRow[];
+    const same = this.#number("PRAGMA application_id") === APPLICATION_ID &&
+      this.#number("PRAGMA user_version") === USER_VERSION &&
+      rows.length === SCHEMA.length &&
+      rows.every(({ name, sql }, index) =>
+        name === SCHEMA[index]!.name && sql === SCHEMA[index]!.sql
+      );
+    if (!same) throw new StoreFault("corrupt", "the file is a database, but no journal");
+  }
+
+  #checkReserve(): void {
+    const used = this.#number("PRAGMA page_count");
+    const limit = this.#pagesMax * (1 - RESERVE);
+    if (used > limit && used - this.#number("PRAGMA freelist_count") > limit) {
+      throw new StoreFault("full", "the journal has reached its size");
+    }
+  }
+
+  /** Brings a lane down to `quota`, as far as it may, and some more, so that it is not done each time. */
+  #trim(update: LaneUpdate, quota: number): void {
+    const { lane, tail } = update;
+    const excess = tail.head - tail.base - quota;
+    if (excess <= 0) return;
+    const chunk = Math.ceil(quota / 20);
+    const wanted = tail.base + Math.min(excess + chunk, 4 * chunk + 1);
+    const limit = lane === "telemetry" ? wanted : Math.min(wanted, tail.synced);
+    const trimmed = this.#rows(lane).trim(tail, limit);
+    if (trimmed === undefined) return;
+    const firstSeq = Math.max(tail.base, tail.synced) + 1;
+    if (trimmed.base >= firstSeq) {
+      this.#addNotice({ kind: "journal.dropped", lane, firstSeq, lastSeq: trimmed.base });
+    }
+    update.tail = trimmed;
+  }
+
+  #addNotice(event: Notice["event"]): void {
+    this.#notices = undefined;
+    this.#run("INSERT INTO notices (event) VALUES (?)", JSON.stringify(event));
+  }
+
+  #rows(lane: Lane): LaneRows {
+    return this.#lanes.get(lane)!;
+  }
+
+  /** Commits what `work` does, or nothing. */
+  #transaction<T>(work: () => T): T {
+    this.#run("BEGIN IMMEDIATE");
     try {
       const result = work();
-      this.#db.exec("COMMIT");
+      this.#run("COMMIT");
+      this.#checkFiles();
       return result;
-    } catch (cause) {
-      undo();
-      try {
-        this.#db.exec("ROLLBACK");
-      } catch {
-        // SQLite has rolled back by itself; the first error is the one to tell.
-      }
-      throw cause;
+    } catch (error) {
+      if (this.#db.isTransaction) this.#run("ROLLBACK");
+      throw error;
     }
   }
 
-  #meta(key: string): number {
-    const row = this.#db.prepare("SELECT value FROM meta WHERE key=?").get(key) as
-      | { value: number }
-      | undefined;
-    if (row === undefined) throw new BrokenStoreError(`it has no ${key}`);
-    return row.value;
-  }
-
-  #readLane(lane: Lane): StoredLane {
-    const row = this.#db.prepare(
-      `SELECT head, head_hash AS headHash, synced, base, base_hash AS baseHash
-       FROM lanes WHERE lane=?`,
-    ).get(laneNumber(lane)) as unknown as StoredLane | undefined;
-    if (row === undefined) throw new BrokenStoreError(`lane ${lane} is missing`);
-    return { ...row };
-  }
-
-  #store(number: number): void {
-    const { head, headHash, synced, base, baseHash } = this.#lanes[number]!;
-    this.#updateLane.run(head, headHash, synced, base, baseHash, number);
-  }
-
-  /** The last events of a lane must join, and end at its head. */
-  #checkTail(lane: Lane): void {
-    const number = laneNumber(lane);
-    const { head, headHash, base } = this.#lanes[number]!;
-    const from = Math.max(base, head - TAIL_ROWS);
-    let hash = this.#hashAt(number, from);
-    let seq = from;
-    const rows = this.#db.prepare(
-      "SELECT seq, bytes, hash FROM events WHERE lane=? AND seq>? ORDER BY seq",
-    ).iterate(number, from);
-    for (
-      const row of rows as Iterable<{ seq: number; bytes: Uint8Array; hash: Uint8Array }>
-    ) {
-      seq++;
-      hash = chainHash(hash, row.bytes);
-      if (row.seq !== seq || !sameBytes(hash, row.hash)) {
-        throw new BrokenStoreError(`lane ${lane}: the chain breaks at ${seq}`);
+  /** What was committed to a file that has lost its name is gone with the process. */
+  #checkFiles(): void {
+    for (const [path, { dev, ino }] of this.#files ?? []) {
+      const now = identityOf(path);
+      if (now.dev !== dev || now.ino !== ino) {
+        throw new StoreFault("corrupt", `${path} was deleted or replaced`);
       }
     }
-    if (seq !== head || !sameBytes(hash, headHash)) {
-      throw new BrokenStoreError(`lane ${lane}: it ends at ${seq} and should end at ${head}`);
-    }
   }
 
-  #hashAt(number: number, seq: number): Uint8Array {
-    const lane = this.#lanes[number]!;
-    if (seq === lane.base) return lane.baseHash;
-    const row = this.#db.prepare("SELECT hash FROM events WHERE lane=? AND seq=?")
-      .get(number, seq) as { hash: Uint8Array } | undefined;
-    if (row === undefined) {
-      throw new BrokenStoreError(`lane ${LANES[number]}: event ${seq} is missing`);
+  #meta(name: string): number {
+    const row = this.#statement("SELECT value FROM meta WHERE name=?").get(name);
+    if (!Number.isSafeInteger(row?.value)) {
+      throw new StoreFault("corrupt", `the journal does not say its ${name}`);
     }
-    return row.hash;
+    return row!.value as number;
   }
 
-  #prune(lane: Lane): Dropped | undefined {
-    const number = laneNumber(lane);
-    const { eventsMax, dropUnsynced } = this.#quotas[lane];
-    const state = this.#lanes[number]!;
-    const excess = state.head - state.base - eventsMax;
-    if (excess <= 0) return undefined;
-    const goal = state.base + Math.min(excess, PRUNE_ROWS_MAX);
-    const last = dropUnsynced ? goal : Math.min(goal, state.synced);
-    if (last <= state.base) return undefined;
-    const lost = last > state.synced
-      ? { lane, firstSeq: Math.max(state.base, state.synced) + 1, lastSeq: last }
-      : undefined;
-    state.baseHash = this.#hashAt(number, last);
-    this.#db.prepare("DELETE FROM events WHERE lane=? AND seq<=?").run(number, last);
-    state.base = last;
-    return lost;
+  #number(sql: string): number {
+    return Object.values(this.#statement(sql).get() ?? {})[0] as number;
+  }
+
+  #run(sql: string, ...values: (number | string | Uint8Array)[]): number {
+    return this.#statement(sql).run(...values).changes as number;
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
   }
 }
 
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+function identityOf(path: string): FileIdentity {
+  try {
+    const { dev, ino } = Deno.statSync(path);
+    return { dev, ino };
+  } catch (cause) {
+    throw new StoreFault("corrupt", `${path} was deleted`, { cause });
+  }
 }

@@ -1,106 +1,93 @@
 /**
- * The journal's own thread: whatever the disk does, the door's thread does not wait for it. It has
- * no clock and no timers; it does what it is asked, in order.
+ * The journal's worker: owns the SQLite file, so that waiting for the disk never delays the door.
+ * It answers requests one by one and sets no timers.
  *
  * @module
  */
-import {
-  type JournalAnswer,
-  type JournalRequest,
-  packBytes,
-  type PackedBatch,
-  type StorePosition,
-  unpackBytes,
-} from "./messages.ts";
-import type { LaneQuota } from "./quotas.ts";
-import { isFull, isSpoilt, openStore, replaceStore } from "./set_aside.ts";
-import type { Dropped, JournalStore } from "./store.ts";
-import type { Lane } from "../../sync/wire/events.ts";
+/// <reference no-default-lib="true" />
+/// <reference lib="deno.worker" />
+import { storeFault } from "./fault.ts";
+import { StoreKeeper } from "./keeper.ts";
+import type { JournalReply, JournalRequest, JournalResult, Notice } from "./protocol.ts";
 
-const scope = self as unknown as {
-  onmessage: ((message: MessageEvent<{ id: number; request: JournalRequest }>) => void) | null;
-  postMessage(message: { id: number; answer: JournalAnswer }, transfer: ArrayBuffer[]): void;
-  close(): void;
-};
+let keeper: StoreKeeper | undefined;
+/** Newest notice that the main side was told of, in the epoch that it was of. */
+let told = { epoch: 0, id: 0 };
 
-let store: JournalStore | undefined;
-let dataDir = "";
-let quotas: Readonly<Record<Lane, LaneQuota>>;
-
-interface Done {
-  readonly dropped?: readonly Dropped[];
-  readonly batch?: PackedBatch | undefined;
-  readonly first?: boolean;
-}
-
-function carryOut(request: Exclude<JournalRequest, { kind: "open" | "close" }>): Done {
-  const at = store!;
+function carryOut(request: JournalRequest): JournalResult {
+  const { wallMs } = request;
+  if (request.kind === "open") {
+    const { dataDir, quotas, storeBytesMax } = request;
+    keeper = new StoreKeeper({ dataDir, quotas, storeBytesMax });
+    keeper.open(wallMs);
+    return { kind: "opened", boot: keeper.boot };
+  }
+  if (keeper === undefined) throw new Error(`${request.kind} before open`);
   switch (request.kind) {
-    case "append":
-      return { dropped: at.commit(request.lanes, unpackBytes(request.bytes, request.lengths)) };
+    case "commit": {
+      const bytes = new Uint8Array(request.bytes);
+      const notices = { epoch: request.epoch, ids: request.notices };
+      const { firstSeqs } = keeper.commit(request.blocks, bytes, notices, wallMs);
+      return { kind: "committed", firstSeqs };
+    }
     case "read": {
-      const { lane, afterSeq, eventsMax, bytesMax } = request;
-      const found = at.read(lane, afterSeq, eventsMax, bytesMax);
-      if (found === undefined) return { batch: undefined };
-      const { events, ...rest } = found;
-      return { batch: { lane, epoch: at.epoch, ...rest, ...packBytes(events) } };
+      const found = keeper.use(
+        (store) => store.read(request.lane, request.afterSeq, request),
+        wallMs,
+      );
+      return { kind: "read", found };
     }
     case "acknowledge":
-      at.acknowledge(request.acks.filter((ack) => ack.epoch === at.epoch));
-      return {};
-    case "first-seen":
-      return { first: at.firstSeen(request.id, request.expiresWallMs, request.wallMs) };
+      keeper.use((store) => store.acknowledge(request.acks), wallMs);
+      return { kind: "acknowledged" };
+    case "firstSeen": {
+      const { command, expiresWallMs, forget } = request;
+      const first = keeper.use(
+        (store) => store.firstSeen(command, expiresWallMs, wallMs, forget),
+        wallMs,
+      );
+      return { kind: "firstSeen", first };
+    }
+    case "close":
+      keeper[Symbol.dispose]();
+      return { kind: "closed" };
     default:
       return request satisfies never;
   }
 }
 
-function position(): StorePosition {
-  const { epoch, boot, lanes } = store!;
-  return {
-    epoch,
-    boot,
-    lanes: lanes.map(({ head, synced, base }) => ({ head, synced, base })),
-  };
+/** Notices since the last answer. */
+function news(epoch: number | undefined): Notice[] {
+  if (epoch === undefined || keeper === undefined) return [];
+  if (epoch !== told.epoch) told = { epoch, id: 0 };
+  const notices = keeper.notices().filter(({ id }) => id > told.id);
+  told.id = notices.at(-1)?.id ?? told.id;
+  return notices;
 }
 
-function answer(request: JournalRequest): JournalAnswer {
+function answer(request: JournalRequest): JournalReply {
+  const { id } = request;
+  let result: JournalResult;
   try {
-    if (request.kind === "open") {
-      ({ dataDir, quotas } = request);
-      const opened = openStore(dataDir, quotas, request.wallMs);
-      store = opened.store;
-      return { ok: true, position: position(), replaced: opened.replaced, dropped: [] };
-    }
-    if (request.kind === "close") {
-      const last = position();
-      store![Symbol.dispose]();
-      return { ok: true, position: last, replaced: undefined, dropped: [] };
-    }
-    try {
-      const done = carryOut(request);
-      return { ok: true, position: position(), replaced: undefined, dropped: [], ...done };
-    } catch (cause) {
-      if (!isSpoilt(cause)) throw cause;
-      const { epoch } = store!;
-      store![Symbol.dispose]();
-      const opened = replaceStore(dataDir, quotas, request.wallMs, cause, epoch);
-      store = opened.store;
-      // Once more, in the new store. A second failure is told.
-      const done = carryOut(request);
-      return { ok: true, position: position(), replaced: opened.replaced, dropped: [], ...done };
-    }
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    return { ok: false, full: isFull(cause), message };
+    result = carryOut(request);
+  } catch (error) {
+    const { kind, message } = storeFault(error);
+    result = { kind: "failed", error: kind === "full" ? "full" : "store", message };
+  }
+  try {
+    const state = keeper?.state();
+    return { id, result, state, notices: news(state?.epoch) };
+  } catch {
+    // What is wrong with the store will show at the next request, which mends it.
+    return { id, result, state: undefined, notices: [] };
   }
 }
 
-scope.onmessage = ({ data: { id, request } }) => {
-  const result = answer(request);
-  const transfer = result.ok && result.batch !== undefined
-    ? [result.batch.bytes.buffer, result.batch.lengths.buffer]
-    : [];
-  scope.postMessage({ id, answer: result }, transfer);
-  if (request.kind === "close") scope.close();
+self.onmessage = ({ data }: MessageEvent<JournalRequest>) => {
+  const reply = answer(data);
+  const found = reply.result.kind === "read" ? reply.result.found : undefined;
+  self.postMessage(
+    reply,
+    found === undefined ? [] : [found.bytes, found.lengths.buffer as ArrayBuffer],
+  );
 };
