@@ -179,6 +179,7 @@ export class LaneRows {
     const firstSeq = Math.max(afterSeq, base) + 1;
     if (firstSeq > head || limit.eventsMax < 1) return undefined;
     const taken: BlockEntry[] = [];
+    let isEnough = false;
     let [bytesTaken, prevHash, headHash]: [number, Uint8Array | undefined, Uint8Array] = [
       0,
       undefined,
@@ -188,9 +189,9 @@ export class LaneRows {
       let seq = first;
       let running = prev;
       for (const entry of entries) {
-        const full = taken.length >= limit.eventsMax ||
+        isEnough = taken.length >= limit.eventsMax ||
           taken.length > 0 && bytesTaken + entry.event.length > limit.bytesMax;
-        if (full) {
+        if (isEnough) {
           headHash = running;
           break scan;
         }
@@ -207,8 +208,9 @@ export class LaneRows {
       }
       headHash = running;
     }
-    if (prevHash === undefined) {
-      throw this.#corrupt(`event ${firstSeq} is missing`);
+    // A page that lost count of its rows just ends early.
+    if (prevHash === undefined || !isEnough && firstSeq + taken.length <= head) {
+      throw this.#corrupt(`events after ${firstSeq + taken.length - 1} are missing`);
     }
     const bytes = new Uint8Array(bytesTaken);
     const lengths = new Uint32Array(taken.length);
