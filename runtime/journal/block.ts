@@ -7,8 +7,6 @@
  *
  * @module
  */
-import { chainHash } from "../../sync/wire/chain.ts";
-
 /** Bytes before each event: length and place. */
 export const ENTRY_HEAD_BYTES = 4;
 
@@ -74,44 +72,36 @@ export class BlockWriter {
   }
 }
 
-/** One event of a block. */
-export interface BlockEntry {
-  /** Its bytes, a view into the block. */
-  readonly event: Uint8Array;
-  /** Its place in the commit over all lanes, from 0. */
-  readonly place: number;
+/** The events of a block. */
+export interface Block {
+  /** Views into the block's bytes. */
+  readonly events: readonly Uint8Array[];
+  /** Place of each in the commit over all lanes, from 0. */
+  readonly places: readonly number[];
 }
 
 /**
- * The events of `block`.
+ * Reads a block.
  *
- * @throws {@link BlockError} unless there are `count` of them, and nothing else.
+ * @throws {@link BlockError} unless there are `count` events in it, and nothing else.
  */
-export function blockEntries(block: Uint8Array, count: number): BlockEntry[] {
-  const entries: BlockEntry[] = [];
+export function readBlock(bytes: Uint8Array, count: number): Block {
+  const events: Uint8Array[] = [];
+  const places: number[] = [];
   let at = 0;
-  while (at < block.length) {
+  while (at < bytes.length) {
     const start = at + ENTRY_HEAD_BYTES;
-    if (start > block.length) throw new BlockError("a block ends within an event's head");
-    const end = start + (block[at]! << 8 | block[at + 1]!);
-    if (end > block.length) throw new BlockError("a block ends within an event");
-    entries.push({
-      event: block.subarray(start, end),
-      place: block[at + 2]! << 8 | block[at + 3]!,
-    });
+    if (start > bytes.length) throw new BlockError("a block ends within an event's head");
+    const end = start + (bytes[at]! << 8 | bytes[at + 1]!);
+    if (end > bytes.length) throw new BlockError("a block ends within an event");
+    events.push(bytes.subarray(start, end));
+    places.push(bytes[at + 2]! << 8 | bytes[at + 3]!);
     at = end;
   }
-  if (entries.length !== count) {
-    throw new BlockError(`a block holds ${entries.length} events, its row says ${count}`);
+  if (events.length !== count) {
+    throw new BlockError(`a block holds ${events.length} events, its row says ${count}`);
   }
-  return entries;
-}
-
-/** The chain hash after the last of `entries`. */
-export function hashEntries(previous: Uint8Array, entries: readonly BlockEntry[]): Uint8Array {
-  let hash = previous;
-  for (const { event } of entries) hash = chainHash(hash, event);
-  return hash;
+  return { events, places };
 }
 
 /** Whether two hashes are the same. They are no secrets: any comparison does. */

@@ -1,7 +1,7 @@
 import type { Cancel, Clock } from "../../hal/mod.ts";
 import {
   type BoxEvent,
-  encodeEvent,
+  encodeEventView,
   type EventId,
   type Lane,
   LANE_OF,
@@ -197,7 +197,7 @@ class WorkerJournal implements Journal {
   #append(event: BoxEvent, notice: Notice | undefined): Promise<EventId> {
     let bytes: Uint8Array;
     try {
-      bytes = encodeEvent({
+      bytes = encodeEventView({
         wallMs: this.#clock.wallMs(),
         monotonicMs: Math.floor(this.#clock.monotonicMs()),
         boot: this.#boot,

@@ -123,7 +123,16 @@ export class StoreKeeper implements Disposable {
     return this.#retrying(work, wallMs);
   }
 
-  /** Closes the store; twice is fine. */
+  /** Closes the store after a last look at its file. */
+  close(wallMs: number): void {
+    try {
+      if (this.#store !== undefined) this.#retrying((store) => store.checkFiles(Infinity), wallMs);
+    } finally {
+      this[Symbol.dispose]();
+    }
+  }
+
+  /** Closes the store as it is; twice is fine. */
   [Symbol.dispose](): void {
     this.#store?.[Symbol.dispose]();
     this.#store = undefined;
@@ -131,7 +140,9 @@ export class StoreKeeper implements Disposable {
 
   #retrying<T>(work: (store: Store) => T, wallMs: number): T {
     try {
-      return work(this.#ensure(wallMs));
+      const store = this.#ensure(wallMs);
+      store.checkFiles(wallMs);
+      return work(store);
     } catch (error) {
       const fault = storeFault(error);
       switch (fault.kind) {

@@ -27,11 +27,16 @@ function open(dataDir: string, wallMs = WALL_MS): StoreKeeper {
   return keeper;
 }
 
-function append(keeper: StoreKeeper, lane: Lane, ...texts: string[]): number {
+function append(
+  keeper: StoreKeeper,
+  lane: Lane,
+  texts: string | readonly string[],
+  wallMs = WALL_MS,
+): number {
   const writer = new BlockWriter();
-  texts.forEach((text, place) => writer.add(new TextEncoder().encode(text), place));
+  [texts].flat().forEach((text, place) => writer.add(new TextEncoder().encode(text), place));
   const block = { lane, count: writer.count, offset: 0, length: writer.used };
-  return keeper.commit([block], writer.bytes(), { epoch: 0, ids: [] }, WALL_MS).firstSeqs[0]!;
+  return keeper.commit([block], writer.bytes(), { epoch: 0, ids: [] }, wallMs).firstSeqs[0]!;
 }
 
 /** What a lane holds; fails unless its chain is whole. */
@@ -77,7 +82,7 @@ function edit(dataDir: string, sql: string): void {
 /** A closed store with ten access events in five blocks, of which two are synced. */
 function fill(dataDir: string): void {
   using keeper = open(dataDir);
-  for (let at = 1; at < 10; at += 2) append(keeper, "access", `a${at}`, `a${at + 1}`);
+  for (let at = 1; at < 10; at += 2) append(keeper, "access", [`a${at}`, `a${at + 1}`]);
   append(keeper, "alarm", "fire");
   acknowledge(keeper, "access", 2);
   keeper.use((store) => store.firstSeen("command-1", WALL_MS + 1000, WALL_MS, true), WALL_MS);
@@ -196,18 +201,29 @@ Deno.test("a deleted event in the middle, or at the end, shows", () =>
     assert.equal(keeper.state()!.epoch, 2);
   }));
 
-for (const name of ["journal.db", "journal.db-wal"]) {
-  Deno.test(`${name} deleted under a running box: no event is lost or stored twice`, () =>
+for (
+  const [name, late] of [
+    ["journal.db", false],
+    ["journal.db", true],
+    ["journal.db-wal", false],
+    ["journal.db-wal", true],
+  ] as const
+) {
+  const when = late ? "goes on" : "is stopped at once";
+  Deno.test(`${name} deleted under a box that ${when}: no event is lost or stored twice`, () =>
     withFolder((dataDir) => {
       {
         using keeper = open(dataDir);
-        append(keeper, "access", "a1", "a2", "a3");
+        append(keeper, "access", ["a1", "a2", "a3"]);
         acknowledge(keeper, "access", 1);
         Deno.removeSync(join(dataDir, name));
-        // This one is committed to a file without a name first.
-        assert.equal(append(keeper, "access", "a4"), 3);
-        assert.equal(keeper.state()!.epoch, 2);
-        append(keeper, "access", "a5");
+        // Within the second this goes to a file without a name.
+        assert.equal(append(keeper, "access", "a4"), 4);
+        if (late) {
+          assert.equal(append(keeper, "access", "a5", WALL_MS + 1000), 4);
+          assert.equal(keeper.state()!.epoch, 2);
+        } else append(keeper, "access", "a5");
+        keeper.close(WALL_MS);
       }
       using keeper = open(dataDir);
       assert.equal(keeper.state()!.epoch, 2);

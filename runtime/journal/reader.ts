@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import {
-  chainHash,
+  chainHashAll,
   decodeEvent,
   type EventId,
   genesisHash,
@@ -15,7 +15,7 @@ import {
   LANES,
   type RecordedEvent,
 } from "../../sync/wire/mod.ts";
-import { blockEntries, sameHash } from "./block.ts";
+import { readBlock, sameHash } from "./block.ts";
 
 /** Rows read at a time: a few thousand events at most. */
 const PAGE_ROWS = 200;
@@ -124,7 +124,7 @@ export class JournalReader implements Disposable {
       base = head = cursors!.base as number;
       if (base === 0 && !sameHash(hash, genesisHash(this.epoch, lane))) return broken();
       for (const row of this.#rows(lane, base + 1)) {
-        for (const { event } of blockEntries(row.data, row.count)) hash = chainHash(hash, event);
+        hash = chainHashAll(hash, readBlock(row.data, row.count).events);
         if (row.first !== head + 1 || !sameHash(hash, row.hash)) return broken();
         head += row.count;
       }
@@ -151,10 +151,10 @@ export class JournalReader implements Disposable {
 
   *#after(lane: Lane, seq: number): Generator<Placed> {
     for (const { first, count, commit_no: commitNo, data } of this.#rows(lane, seq + 1)) {
-      let own = first;
-      for (const { event: bytes, place } of blockEntries(data, count)) {
-        if (own > seq) yield { seq: own, bytes, commitNo, place };
-        own++;
+      const { events, places } = readBlock(data, count);
+      for (const [index, bytes] of events.entries()) {
+        const own = first + index;
+        if (own > seq) yield { seq: own, bytes, commitNo, place: places[index]! };
       }
     }
   }

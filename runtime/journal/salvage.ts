@@ -5,9 +5,9 @@
  * @module
  */
 import type { DatabaseSync } from "node:sqlite";
-import { CHAIN_HASH_BYTES } from "../../sync/wire/chain.ts";
+import { CHAIN_HASH_BYTES, chainHashAll } from "../../sync/wire/chain.ts";
 import { type Lane, LANES } from "../../sync/wire/events.ts";
-import { blockEntries, type BlockEntry, hashEntries, sameHash } from "./block.ts";
+import { readBlock, sameHash } from "./block.ts";
 import { APPLICATION_ID } from "./store_schema.ts";
 
 /** Bytes of events carried over at most: about 150,000 events, read and hashed within a second. */
@@ -131,11 +131,10 @@ function salvageLane(
   let bytes = 0;
   let { broken } = up;
   for (const { first, count, hash, data } of rows) {
-    const entries = attempt(() => blockEntries(data, count));
+    const block = attempt(() => readBlock(data, count).events);
     // The chain vouches for a block only together with the hash before it.
-    const sound = entries !== undefined && first === end + 1 && vouches(prev, entries, hash);
-    if (sound) {
-      for (const [index, { event }] of entries.entries()) {
+    if (block !== undefined && first === end + 1 && sameHash(chainHashAll(prev, block), hash)) {
+      for (const [index, event] of block.entries()) {
         // What is beyond the head was not acknowledged, and will be appended again by who waits for it.
         if (first + index <= synced || first + index > head) continue;
         bytes += event.length;
@@ -173,10 +172,6 @@ function isRow(row: Row): boolean {
   return Number.isSafeInteger(row.first) && Number.isSafeInteger(row.count) &&
     row.hash instanceof Uint8Array && row.hash.length === CHAIN_HASH_BYTES &&
     row.data instanceof Uint8Array;
-}
-
-function vouches(prev: Uint8Array, entries: readonly BlockEntry[], hash: Uint8Array): boolean {
-  return sameHash(hashEntries(prev, entries), hash);
 }
 
 function attempt<T>(read: () => T): T | undefined {

@@ -23,6 +23,10 @@ const WAL_BYTES_KEPT = 8 << 20;
 const BUSY_TIMEOUT_MS = 2_000;
 /** Alarms and commands may use the last part of the room, of which nothing else may have any. */
 const RESERVE = 0.05;
+/** Smallest page of a database file. */
+const PAGE_BYTES_MIN = 512;
+/** How often the file's name is looked at. */
+const FILES_CHECK_MS = 1_000;
 /** Command ids kept at most: a command lives a day, and nobody opens a door this often in one. */
 const SEEN_MAX = 100_000;
 /** Old ids are looked for again after so many new ones. */
@@ -65,6 +69,9 @@ export class Store implements Disposable {
   /** As stored; `undefined` when they must be read again. */
   #notices: readonly Notice[] | undefined;
   #forgetIn = 0;
+  #filesSeenWallMs = -Infinity;
+  /** Bytes that may be stored before the size of the file is looked at again. */
+  #unmeasuredBytesLeft = 0;
   #closed = false;
 
   /**
@@ -151,7 +158,7 @@ export class Store implements Disposable {
    * is stored when it throws.
    */
   commit(blocks: readonly LaneBlock[], bytes: Uint8Array, notices: readonly number[]): number[] {
-    if (blocks.some(({ lane }) => !URGENT_LANES.has(lane))) this.#checkReserve();
+    if (blocks.some(({ lane }) => !URGENT_LANES.has(lane))) this.#checkReserve(bytes.length);
     const updates: LaneUpdate[] = [];
     const commitNo = this.#commitNo + 1;
     const firstSeqs = this.#transaction(() => {
@@ -239,6 +246,21 @@ export class Store implements Disposable {
     return salvage(this.#db, this.state().lanes);
   }
 
+  /**
+   * Finds out whether the file was deleted, about once a second: what is committed to a file that has
+   * lost its name is gone with the process. Until then all of it can be read and saved.
+   */
+  checkFiles(wallMs: number): void {
+    if (Math.abs(wallMs - this.#filesSeenWallMs) < FILES_CHECK_MS) return;
+    for (const [path, { dev, ino }] of this.#files) {
+      const now = identityOf(path);
+      if (now.dev !== dev || now.ino !== ino) {
+        throw new StoreFault("corrupt", `${path} was replaced`);
+      }
+    }
+    this.#filesSeenWallMs = wallMs;
+  }
+
   /** Takes over ids of the store before this one. */
   addSeen(rows: readonly SeenRow[]): void {
     this.#transaction(() => {
@@ -283,12 +305,13 @@ export class Store implements Disposable {
     if (!same) throw new StoreFault("corrupt", "the file is a database, but no journal");
   }
 
-  #checkReserve(): void {
-    const used = this.#number("PRAGMA page_count");
+  #checkReserve(bytes: number): void {
+    this.#unmeasuredBytesLeft -= bytes;
+    if (this.#unmeasuredBytesLeft > 0) return;
     const limit = this.#pagesMax * (1 - RESERVE);
-    if (used > limit && used - this.#number("PRAGMA freelist_count") > limit) {
-      throw new StoreFault("full", "the journal has reached its size");
-    }
+    const used = this.#number("PRAGMA page_count") - this.#number("PRAGMA freelist_count");
+    if (used > limit) throw new StoreFault("full", "the journal has reached its size");
+    this.#unmeasuredBytesLeft = this.#pagesMax * RESERVE * PAGE_BYTES_MIN / 8;
   }
 
   /** Brings a lane down to `quota`, as far as it may, and some more, so that it is not done each time. */
@@ -323,21 +346,10 @@ export class Store implements Disposable {
     try {
       const result = work();
       this.#run("COMMIT");
-      this.#checkFiles();
       return result;
     } catch (error) {
       if (this.#db.isTransaction) this.#run("ROLLBACK");
       throw error;
-    }
-  }
-
-  /** What was committed to a file that has lost its name is gone with the process. */
-  #checkFiles(): void {
-    for (const [path, { dev, ino }] of this.#files ?? []) {
-      const now = identityOf(path);
-      if (now.dev !== dev || now.ino !== ino) {
-        throw new StoreFault("corrupt", `${path} was deleted or replaced`);
-      }
     }
   }
 

@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { CHAIN_HASH_BYTES, genesisHash } from "../../sync/wire/chain.ts";
+import { CHAIN_HASH_BYTES, chainHashAll, genesisHash } from "../../sync/wire/chain.ts";
 import type { Lane } from "../../sync/wire/events.ts";
-import { blockEntries, type BlockEntry, hashEntries, sameHash } from "./block.ts";
+import { readBlock, sameHash } from "./block.ts";
 import { StoreFault } from "./fault.ts";
 import type { ReadResult } from "./protocol.ts";
 
@@ -29,7 +29,7 @@ export interface LaneUpdate {
 export interface LaneBlockRow {
   readonly first: number;
   readonly commitNo: number;
-  readonly entries: readonly BlockEntry[];
+  readonly events: readonly Uint8Array[];
   /** Chain hash before its first event. */
   readonly prev: Uint8Array;
   /** Chain hash after its last event, as stored. */
@@ -86,11 +86,11 @@ export class LaneRows {
     }
     let lastCommitNo = 0;
     if (last !== null) {
-      for (const { first, commitNo, entries, prev, hash } of this.blocks(last)) {
-        if (!sameHash(hashEntries(prev, entries), hash)) {
+      for (const { first, commitNo, events, prev, hash } of this.blocks(last)) {
+        if (!sameHash(chainHashAll(prev, events), hash)) {
           throw this.#corrupt(`the chain breaks at ${first}`);
         }
-        this.#tail = { ...this.#tail, head: first + entries.length - 1, hash };
+        this.#tail = { ...this.#tail, head: first + events.length - 1, hash };
         lastCommitNo = commitNo;
       }
     }
@@ -114,7 +114,7 @@ export class LaneRows {
   /** Stores a block after the last one. */
   append(block: Uint8Array, count: number, commitNo: number): LaneUpdate {
     const { head } = this.#tail;
-    const hash = hashEntries(this.#tail.hash, blockEntries(block, count));
+    const hash = chainHashAll(this.#tail.hash, readBlock(block, count).events);
     this.#insert.run(head + 1, count, commitNo, hash, block);
     return { lane: this.#lane, tail: { ...this.#tail, head: head + count, hash } };
   }
@@ -161,7 +161,7 @@ export class LaneRows {
       if (row.first !== end + 1) throw this.#corrupt(`events after ${end} are missing`);
       if (!isRow(row)) throw this.#corrupt(`the block at ${row.first} is malformed`);
       const { first, commit_no: commitNo, hash } = row;
-      yield { first, commitNo, entries: blockEntries(row.data, row.count), prev, hash };
+      yield { first, commitNo, events: readBlock(row.data, row.count).events, prev, hash };
       [end, prev] = [first + row.count - 1, hash];
     }
   }
@@ -178,48 +178,39 @@ export class LaneRows {
     const { head, base } = this.#tail;
     const firstSeq = Math.max(afterSeq, base) + 1;
     if (firstSeq > head || limit.eventsMax < 1) return undefined;
-    const taken: BlockEntry[] = [];
+    const taken: Uint8Array[] = [];
+    let bytesTaken = 0;
+    const fits = (event: Uint8Array | undefined) =>
+      event !== undefined && taken.length < limit.eventsMax &&
+      (taken.length === 0 || bytesTaken + event.length <= limit.bytesMax);
+    let prevHash: Uint8Array | undefined;
+    let headHash = this.#tail.hash;
     let isEnough = false;
-    let [bytesTaken, prevHash, headHash]: [number, Uint8Array | undefined, Uint8Array] = [
-      0,
-      undefined,
-      this.#tail.hash,
-    ];
-    scan: for (const { first, entries, prev, hash } of this.blocks(firstSeq)) {
-      let seq = first;
-      let running = prev;
-      for (const entry of entries) {
-        isEnough = taken.length >= limit.eventsMax ||
-          taken.length > 0 && bytesTaken + entry.event.length > limit.bytesMax;
-        if (isEnough) {
-          headHash = running;
-          break scan;
-        }
-        if (seq === firstSeq) prevHash = running;
-        if (seq >= firstSeq) {
-          taken.push(entry);
-          bytesTaken += entry.event.length;
-        }
-        running = hashEntries(running, [entry]);
-        seq++;
+    for (const { first, events, prev, hash } of this.blocks(firstSeq)) {
+      const from = Math.max(0, firstSeq - first);
+      const start = from === 0 ? prev : chainHashAll(prev, events.slice(0, from));
+      prevHash ??= start;
+      let to = from;
+      for (; fits(events[to]); to++) {
+        taken.push(events[to]!);
+        bytesTaken += events[to]!.length;
       }
-      if (!sameHash(running, hash)) {
-        throw this.#corrupt(`the chain breaks at ${first}`);
-      }
-      headHash = running;
+      headHash = chainHashAll(start, events.slice(from, to));
+      isEnough = to < events.length;
+      if (isEnough) break;
+      if (!sameHash(headHash, hash)) throw this.#corrupt(`the chain breaks at ${first}`);
     }
     // A page that lost count of its rows just ends early.
     if (prevHash === undefined || !isEnough && firstSeq + taken.length <= head) {
       throw this.#corrupt(`events after ${firstSeq + taken.length - 1} are missing`);
     }
     const bytes = new Uint8Array(bytesTaken);
-    const lengths = new Uint32Array(taken.length);
+    const lengths = Uint32Array.from(taken, (event) => event.length);
     let offset = 0;
-    taken.forEach(({ event }, index) => {
+    for (const event of taken) {
       bytes.set(event, offset);
-      lengths[index] = event.length;
       offset += event.length;
-    });
+    }
     return { firstSeq, prevHash, headHash, bytes: bytes.buffer, lengths };
   }
 

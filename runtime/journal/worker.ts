@@ -49,7 +49,7 @@ function carryOut(request: JournalRequest): JournalResult {
       return { kind: "firstSeen", first };
     }
     case "close":
-      keeper[Symbol.dispose]();
+      keeper.close(wallMs);
       return { kind: "closed" };
     default:
       return request satisfies never;

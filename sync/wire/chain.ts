@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Lane } from "./events.ts";
-import { sha256Of } from "./sha256.ts";
+import { sha256Chain, sha256Of } from "./sha256.ts";
 
 /** Length of a chain hash (SHA-256), in bytes. */
 export const CHAIN_HASH_BYTES = 32;
@@ -19,6 +19,14 @@ export function genesisHash(epoch: number, lane: Lane): Uint8Array<ArrayBuffer> 
 /** SHA-256 of `previous` (32 bytes) and then the event's bytes. */
 export function chainHash(previous: Uint8Array, event: Uint8Array): Uint8Array<ArrayBuffer> {
   return sha256Of(previous, event);
+}
+
+/** {@link chainHash} over consecutive events: the hash after the last one. */
+export function chainHashAll(
+  previous: Uint8Array,
+  events: readonly Uint8Array[],
+): Uint8Array<ArrayBuffer> {
+  return sha256Chain(previous, events);
 }
 
 /** What a box signs to vouch for a lane up to its head. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { chainHash, genesisHash, headStatement, LANES } from "./mod.ts";
+import { chainHash, chainHashAll, genesisHash, headStatement, LANES } from "./mod.ts";
 import { sha256Of } from "./sha256.ts";
 
 const hex = (bytes: Uint8Array) => [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
@@ -27,6 +27,17 @@ Deno.test("SHA-256 agrees with OpenSSL at every length around its blocks, and be
     const expected = createHash("sha256").update(bytes).digest("hex");
     const actual = sha256Of(bytes.subarray(0, split), bytes.subarray(split));
     assert.equal(hex(actual), expected, `${length} bytes: ${bytes.toString("hex")}`);
+  }
+});
+
+Deno.test("a chain hashed in one go is the chain hashed step by step, whatever the lengths", () => {
+  const start = genesisHash(1, "access");
+  assert.deepEqual(chainHashAll(start, []), start);
+  const lengths = [0, 1, 22, 23, 24, 31, 32, 64, 87, 88, 991, 992, 993, 2048, 40, 5000, 3000, 7];
+  const events = lengths.map((length) => new Uint8Array(randomBytes(length)));
+  for (let end = 1; end <= events.length; end++) {
+    const part = events.slice(0, end);
+    assert.deepEqual(chainHashAll(start, part), part.reduce<Uint8Array>(chainHash, start));
   }
 });
 

@@ -30,6 +30,14 @@ export function encodeCbor(value: unknown): Uint8Array<ArrayBuffer> {
 }
 
 /**
+ * The same as a view of the encoder's buffer, at half the cost: for whoever copies it at once. It is
+ * never written over, but keeps the whole buffer alive, and must not be transferred.
+ */
+export function encodeCborView(value: unknown): Uint8Array {
+  return encoder.encode(value);
+}
+
+/**
  * The value in `bytes`, still to be parsed by a schema.
  *
  * @throws {@link WireError} on truncated, oversized or trailing bytes; `what` names them.

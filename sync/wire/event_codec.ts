@@ -6,7 +6,7 @@
  * @module
  */
 import * as v from "valibot";
-import { decodeCbor, encodeCbor, WireError } from "./codec.ts";
+import { decodeCbor, encodeCbor, encodeCborView, WireError } from "./codec.ts";
 import {
   type BoxEvent,
   type BoxEventKind,
@@ -91,6 +91,15 @@ const STAMP_LENGTH = 6;
 
 /** The bytes of `recorded` as they are hashed, stored and sent. */
 export function encodeEvent(recorded: RecordedEvent): Uint8Array<ArrayBuffer> {
+  return encodeCbor(rowOf(recorded));
+}
+
+/** The same as a view, see {@link encodeCborView}. */
+export function encodeEventView(recorded: RecordedEvent): Uint8Array {
+  return encodeCborView(rowOf(recorded));
+}
+
+function rowOf(recorded: RecordedEvent): unknown[] {
   const { event } = recorded;
   const row: unknown[] = [
     1,
@@ -103,7 +112,7 @@ export function encodeEvent(recorded: RecordedEvent): Uint8Array<ArrayBuffer> {
   const values = event as unknown as Record<string, unknown>;
   for (const field of EVENT_FIELDS[event.kind]) row.push(values[field] ?? null);
   while (row.at(-1) === null) row.pop();
-  return encodeCbor(row);
+  return row;
 }
 
 /**

@@ -9,6 +9,7 @@
 import { createHash } from "node:crypto";
 
 const BLOCK_BYTES = 64;
+const DIGEST_BYTES = 32;
 /** Longest message that is hashed here; beyond it, the call's cost no longer matters. */
 const SHORT_BYTES_MAX = 1024;
 /** A one bit and the length in bits, after the message (section 5.1.1). */
@@ -143,6 +144,33 @@ function compressBlock(at: number): void {
   state[7]! += h;
 }
 
+/**
+ * Hashes a chain: from `previous` (32 bytes), each message's hash covers the hash before it and the
+ * message. Returns the last hash. The hash in between never leaves the words it is made of.
+ */
+export function sha256Chain(
+  previous: Uint8Array,
+  messages: readonly Uint8Array[],
+): Uint8Array<ArrayBuffer> {
+  let hash = previous;
+  // Whether the last hash is in `state`, and not yet in `hash`.
+  let isInState = false;
+  for (const message of messages) {
+    const length = DIGEST_BYTES + message.length;
+    if (length > SHORT_BYTES_MAX) {
+      hash = sha256Of(isInState ? digestOf(state) : hash, message);
+      isInState = false;
+      continue;
+    }
+    if (isInState) { for (let i = 0; i < 8; i++) view.setInt32(i * 4, state[i]!); }
+    else buffer.set(hash, 0);
+    buffer.set(message, DIGEST_BYTES);
+    compressPadded(length);
+    isInState = true;
+  }
+  return isInState ? digestOf(state) : new Uint8Array(hash);
+}
+
 /** SHA-256 of `first` and then `second`. */
 export function sha256Of(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
   const length = first.length + second.length;
@@ -151,15 +179,24 @@ export function sha256Of(first: Uint8Array, second: Uint8Array): Uint8Array<Arra
   }
   buffer.set(first, 0);
   buffer.set(second, first.length);
+  compressPadded(length);
+  return digestOf(state);
+}
+
+/** Pads the first `length` bytes of the buffer and hashes them into the state (section 6.2). */
+function compressPadded(length: number): void {
   const end = Math.ceil((length + PADDING_BYTES_MIN) / BLOCK_BYTES) * BLOCK_BYTES;
   buffer.fill(0, length, end);
   buffer[length] = 0x80;
   view.setUint32(end - 4, length * 8);
   state.set(INITIAL);
   for (let at = 0; at < end; at += BLOCK_BYTES) compressBlock(at);
-  const digest = new Uint8Array(32);
+}
+
+function digestOf(words: Int32Array): Uint8Array<ArrayBuffer> {
+  const digest = new Uint8Array(DIGEST_BYTES);
   for (let i = 0; i < 8; i++) {
-    const word = state[i]!;
+    const word = words[i]!;
     digest[i * 4] = word >>> 24;
     digest[i * 4 + 1] = word >>> 16;
     digest[i * 4 + 2] = word >>> 8;
