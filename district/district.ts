@@ -59,17 +59,27 @@ export interface District extends AsyncDisposable {
   readonly publicKey: Uint8Array;
   /** `admin` and its password, when there was no operator before. Tell it once, and keep it nowhere. */
   readonly firstOperator: { readonly username: string; readonly password: string } | undefined;
+  /** Makes a one-time enrolment token. */
   createToken(operator?: string): Promise<{ readonly token: string; readonly expiresMs: number }>;
+  /** Adds an operator or sets a new password. */
   setOperator(username: string, password: string): Promise<void>;
+  /** All boxes but withdrawn ones. */
   boxes(): Promise<readonly BoxView[]>;
+  /** Withdraws a box and ends its link. */
   revoke(boxId: string): Promise<void>;
+  /** Issues a command; it is sent now or when the box is back in time. */
   command(boxId: string, command: BoxCommand, lifeMs?: number): Promise<CommandView>;
+  /** How a command went. */
   commandState(id: string): Promise<CommandView>;
+  /** Imports a CSV file, all of it or none. */
   importCardholders(csv: Uint8Array, dryRun?: boolean): Promise<ImportReport>;
+  /** Replaces hours, holidays and access levels. */
   putSettings(settings: PolicySettings): Promise<PolicySettings>;
   /** Resolves when every change so far is published to boxes. */
   published(): Promise<number>;
+  /** Events as asked for, newest first. */
   events(query: EventQuery): Promise<readonly EventRow[]>;
+  /** Recomputes the hash chains of a box. */
   verifyChains(boxId: string): Promise<readonly ChainReport[]>;
   /** Calls back with what consoles see, until cancelled. */
   onLive(listener: (message: LiveMessage) => void): Cancel;

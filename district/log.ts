@@ -5,8 +5,11 @@ export type LogFields = Readonly<Record<string, string | number | boolean>>;
 
 /** Writes one line of JSON a call: `{"time","level","part","message",…fields}`. Never secrets. */
 export interface Log {
+  /** What went as it should. */
   info(message: string, fields?: LogFields): void;
+  /** What somebody should know. */
   warn(message: string, fields?: LogFields): void;
+  /** What failed. */
   error(message: string, fields?: LogFields): void;
 }
 

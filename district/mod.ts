@@ -4,6 +4,7 @@
  *
  * @module
  */
+export type { PasswordCost } from "./auth/password.ts";
 export * from "./district.ts";
 export * from "./errors.ts";
 export * from "./log.ts";

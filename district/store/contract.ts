@@ -167,8 +167,11 @@ export interface BoxStore {
     },
     nowMs: number,
   ): Promise<EnrolOutcome>;
+  /** One box, withdrawn ones too. */
   box(boxId: string): Promise<BoxRow | undefined>;
+  /** Every box, withdrawn ones too, in the order of enrolment. */
   boxes(): Promise<readonly BoxRow[]>;
+  /** Notes that a box was heard of, and its status if it told one. */
   noteSeen(boxId: string, lastSeenMs: number, status: BoxStatus | undefined): Promise<void>;
   /** False when there is no such box. */
   revoke(boxId: string): Promise<boolean>;
@@ -183,6 +186,7 @@ export interface BoxStore {
   ): Promise<IngestResult>;
   /** How far a lane is stored; 0 before its first event. */
   cursor(boxId: string, epoch: number, lane: Lane): Promise<number>;
+  /** Events as asked for, newest first. */
   events(query: EventQuery): Promise<readonly EventRow[]>;
   /** Recomputes every chain of a box from its stored bytes. */
   verifyChains(boxId: string): Promise<readonly ChainReport[]>;
@@ -190,7 +194,9 @@ export interface BoxStore {
 
 /** What a district keeps of commands. */
 export interface CommandStore {
+  /** Stores a command before it is sent. */
   addCommand(command: CommandRow): Promise<void>;
+  /** One command, whatever its state. */
   command(id: string): Promise<CommandRow | undefined>;
   /** Without a result and not expired, in the order they were issued. */
   pendingCommands(boxId: string, nowMs: number): Promise<readonly CommandRow[]>;
@@ -200,13 +206,19 @@ export interface CommandStore {
 export interface OperatorStore {
   /** Adds an operator or replaces the password; sessions under the old one end. */
   setOperator(username: string, passwordHash: string): Promise<void>;
+  /** What the password is checked against; `undefined` for a stranger. */
   passwordHash(username: string): Promise<string | undefined>;
+  /** How many operators there are; 0 on the first start. */
   operatorCount(): Promise<number>;
   /** Sweeps those that have expired at `nowMs` as well. */
   addSession(tokenHash: Uint8Array, session: SessionRow, nowMs: number): Promise<void>;
+  /** The session of a token, unless it has expired. */
   session(tokenHash: Uint8Array, nowMs: number): Promise<SessionRow | undefined>;
+  /** Moves the end of a session. */
   extendSession(tokenHash: Uint8Array, expiresMs: number): Promise<void>;
+  /** Ends a session; one that is not there is ended already. */
   endSession(tokenHash: Uint8Array): Promise<void>;
+  /** Adds a line to the record of what operators did. */
   audit(row: AuditRow): Promise<void>;
   /** Newest first. */
   auditLog(limit: number): Promise<readonly AuditRow[]>;
@@ -224,14 +236,17 @@ export interface PeopleStore {
     source: Uint8Array | readonly ImportRow[],
     dryRun: boolean,
   ): Promise<ImportOutcome>;
+  /** A page of cardholders whose number or name contains `search`. */
   cardholders(
     query: { readonly search: string; readonly offset: number; readonly limit: number },
   ): Promise<CardholderPage>;
+  /** Names of those that are still known. */
   cardholderNames(ids: readonly number[]): Promise<ReadonlyMap<number, string>>;
+  /** Hours, holidays and access levels as they are now. */
   settings(): Promise<PolicySettings>;
   /** Access levels that some cardholder has. */
   accessLevelsInUse(): Promise<readonly string[]>;
-  /** @returns the policy version that will carry them. */
+  /** Replaces hours, holidays and access levels. @returns the policy version that will carry them. */
   putSettings(settings: PolicySettings): Promise<number>;
   /** The version that boxes should have: 0 before the first change. */
   wantedVersion(): Promise<number>;
@@ -239,17 +254,19 @@ export interface PeopleStore {
   policyVersion(): Promise<number>;
   /** The newest compiled policy. */
   policy(): Promise<PolicyDocument | undefined>;
+  /** Stores a compiled policy; the newest is what boxes get. */
   putPolicy(policy: PolicyDocument): Promise<void>;
 }
 
 /** Makes the document of what is stored now, without holding up anything else. */
 export interface PolicyCompiler extends AsyncDisposable {
-  /** @throws `DistrictError` when what is stored makes no policy. */
+  /** Compiles it. @throws `DistrictError` when what is stored makes no policy. */
   compile(): Promise<PolicyDocument>;
 }
 
 /** The whole store. */
 export interface DistrictStore
   extends BoxStore, CommandStore, OperatorStore, PeopleStore, AsyncDisposable {
+  /** A compiler on this store; the caller disposes of it. */
   policyCompiler(): PolicyCompiler;
 }

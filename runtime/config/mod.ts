@@ -4,4 +4,11 @@
  * @module
  */
 export * from "./parse.ts";
-export * from "./schema.ts";
+export {
+  type BoxConfig,
+  BoxConfigSchema,
+  type BusConfig,
+  type DoorConfig,
+  type PointConfig,
+  type ReaderConfig,
+} from "./schema.ts";

@@ -76,7 +76,7 @@ export type ResolvedPoint<K extends "output" | "input"> =
 /** A configuration whose references all lead somewhere. */
 export interface ResolvedConfig {
   readonly box: BoxConfig["box"];
-  readonly api: Required<BoxConfig["api"]>;
+  readonly api: BoxConfig["api"];
   readonly buses: BoxConfig["buses"];
   readonly readers: readonly ResolvedReader[];
   readonly outputs: readonly ResolvedPoint<"output">[];
@@ -240,7 +240,7 @@ export function parseBoxConfig(
   if (faults.length > 0) throw new ConfigError(file, faults);
   return {
     box: config.box,
-    api: { listen: config.api.listen ?? "127.0.0.1:9180" },
+    api: config.api,
     buses: config.buses,
     readers,
     outputs,

@@ -127,8 +127,61 @@ const ReleaseSchema = v.strictObject({
 const parts = <T extends v.GenericSchema>(item: T) =>
   v.optional(v.pipe(v.array(item, "expected a list"), v.maxLength(PARTS_MAX)), []);
 
+/** One serial line, or one that is simulated. */
+export type BusConfig =
+  | {
+    readonly id: string;
+    readonly kind: "serial";
+    readonly path: string;
+    readonly baudRate: number;
+    readonly parity: "none" | "even" | "odd";
+    readonly stopBits: 1 | 2;
+  }
+  | { readonly id: string; readonly kind: "simulated" };
+
+/** One reader, with its driver's options among the fields. */
+export interface ReaderConfig {
+  readonly id: string;
+  readonly driver: string;
+  readonly bus: string;
+  readonly door: string;
+  /** Parsed by the driver. */
+  readonly [option: string]: unknown;
+}
+
+/** One output or input, with its driver's options among the fields. */
+export interface PointConfig {
+  readonly id: string;
+  readonly driver: string;
+  /** Parsed by the driver. */
+  readonly [option: string]: unknown;
+}
+
+/** One door. Ids are those of outputs and inputs. */
+export interface DoorConfig {
+  readonly id: string;
+  readonly lock: string;
+  readonly kind: "strike" | "magnet" | "turnstile";
+  readonly holdMs: number;
+  readonly heldOpenMs: number;
+  readonly contact?: string | undefined;
+  readonly requestToExit?: string | undefined;
+}
+
+/** `box.yaml` as it was parsed, with defaults filled in. */
+export interface BoxConfig {
+  readonly box: { readonly name: string; readonly timezone: string };
+  readonly api: { readonly listen: string };
+  readonly buses: readonly BusConfig[];
+  readonly readers: readonly ReaderConfig[];
+  readonly outputs: readonly PointConfig[];
+  readonly inputs: readonly PointConfig[];
+  readonly doors: readonly DoorConfig[];
+  readonly release: readonly { readonly input: string }[];
+}
+
 /** The schema of `box.yaml`, without the drivers' own options. */
-export const BoxConfigSchema = v.strictObject({
+export const BoxConfigSchema: v.GenericSchema<unknown, BoxConfig> = v.strictObject({
   box: BoxSchema,
   api: v.optional(ApiSchema, {}),
   buses: parts(BusSchema),
@@ -138,19 +191,6 @@ export const BoxConfigSchema = v.strictObject({
   doors: parts(DoorSchema),
   release: parts(ReleaseSchema),
 });
-
-/** `box.yaml` as it was parsed, with defaults filled in. */
-export type BoxConfig = v.InferOutput<typeof BoxConfigSchema>;
-/** One bus of it. */
-export type BusConfig = BoxConfig["buses"][number];
-/** One reader of it, with its driver's options among the fields. */
-export type ReaderConfig = BoxConfig["readers"][number];
-/** One output of it, with its driver's options among the fields. */
-export type OutputConfig = BoxConfig["outputs"][number];
-/** One input of it, with its driver's options among the fields. */
-export type InputConfig = BoxConfig["inputs"][number];
-/** One door of it. */
-export type DoorConfig = BoxConfig["doors"][number];
 
 /** The fields that belong to the configuration and not to the driver. */
 export const READER_FIELDS: readonly string[] = ["id", "driver", "bus", "door"];

@@ -57,7 +57,7 @@ export class JournalReader implements Disposable {
   readonly #db: DatabaseSync;
   #closed = false;
 
-  /** @throws SQLite's error when there is no journal in `dataDir` or it cannot be read. */
+  /** Opens the journal of a data folder. @throws SQLite's error when there is no journal in `dataDir` or it cannot be read. */
   constructor(dataDir: string) {
     this.#db = new DatabaseSync(join(dataDir, "journal.db"), {
       readOnly: true,

@@ -60,138 +60,195 @@ export class SqliteStore implements DistrictStore {
     this.#jobs = new Jobs(this.#peoplePath);
   }
 
-  addToken(secretHash: Uint8Array, expiresMs: number) {
+  /** See {@link DistrictStore.addToken}. */
+  addToken(secretHash: Uint8Array, expiresMs: number): ReturnType<DistrictStore["addToken"]> {
     return settle(() => this.#boxes.addToken(secretHash, expiresMs));
   }
 
-  enrol(request: Parameters<DistrictStore["enrol"]>[0], nowMs: number) {
+  /** See {@link DistrictStore.enrol}. */
+  enrol(
+    request: Parameters<DistrictStore["enrol"]>[0],
+    nowMs: number,
+  ): ReturnType<DistrictStore["enrol"]> {
     return settle(() => this.#boxes.enrol(request, nowMs));
   }
 
-  box(boxId: string) {
+  /** See {@link DistrictStore.box}. */
+  box(boxId: string): ReturnType<DistrictStore["box"]> {
     return settle(() => this.#boxes.box(boxId));
   }
 
-  boxes() {
+  /** See {@link DistrictStore.boxes}. */
+  boxes(): ReturnType<DistrictStore["boxes"]> {
     return settle(() => this.#boxes.boxes());
   }
 
-  noteSeen(boxId: string, lastSeenMs: number, status: BoxStatus | undefined) {
+  /** See {@link DistrictStore.noteSeen}. */
+  noteSeen(
+    boxId: string,
+    lastSeenMs: number,
+    status: BoxStatus | undefined,
+  ): ReturnType<DistrictStore["noteSeen"]> {
     return settle(() => this.#boxes.noteSeen(boxId, lastSeenMs, status));
   }
 
-  revoke(boxId: string) {
+  /** See {@link DistrictStore.revoke}. */
+  revoke(boxId: string): ReturnType<DistrictStore["revoke"]> {
     return settle(() => this.#boxes.revoke(boxId));
   }
 
-  ingest(boxId: string, batches: readonly CheckedBatch[], nowMs: number) {
+  /** See {@link DistrictStore.ingest}. */
+  ingest(
+    boxId: string,
+    batches: readonly CheckedBatch[],
+    nowMs: number,
+  ): ReturnType<DistrictStore["ingest"]> {
     return settle(() => this.#boxes.ingest(boxId, batches, nowMs));
   }
 
-  cursor(boxId: string, epoch: number, lane: Lane) {
+  /** See {@link DistrictStore.cursor}. */
+  cursor(boxId: string, epoch: number, lane: Lane): ReturnType<DistrictStore["cursor"]> {
     return settle(() => this.#boxes.cursor(boxId, epoch, lane));
   }
 
-  events(query: EventQuery) {
+  /** See {@link DistrictStore.events}. */
+  events(query: EventQuery): ReturnType<DistrictStore["events"]> {
     return settle(() => this.#boxes.events(query));
   }
 
-  verifyChains(boxId: string) {
+  /** See {@link DistrictStore.verifyChains}. */
+  verifyChains(boxId: string): ReturnType<DistrictStore["verifyChains"]> {
     return settle(() => this.#boxes.verifyChains(boxId));
   }
 
-  addCommand(command: CommandRow) {
+  /** See {@link DistrictStore.addCommand}. */
+  addCommand(command: CommandRow): ReturnType<DistrictStore["addCommand"]> {
     return settle(() => this.#commands.add(command));
   }
 
-  command(id: string) {
+  /** See {@link DistrictStore.command}. */
+  command(id: string): ReturnType<DistrictStore["command"]> {
     return settle(() => this.#commands.get(id));
   }
 
-  pendingCommands(boxId: string, nowMs: number) {
+  /** See {@link DistrictStore.pendingCommands}. */
+  pendingCommands(boxId: string, nowMs: number): ReturnType<DistrictStore["pendingCommands"]> {
     return settle(() => this.#commands.pending(boxId, nowMs));
   }
 
-  setOperator(username: string, passwordHash: string) {
+  /** See {@link DistrictStore.setOperator}. */
+  setOperator(username: string, passwordHash: string): ReturnType<DistrictStore["setOperator"]> {
     return settle(() => this.#operators.set(username, passwordHash));
   }
 
-  passwordHash(username: string) {
+  /** See {@link DistrictStore.passwordHash}. */
+  passwordHash(username: string): ReturnType<DistrictStore["passwordHash"]> {
     return settle(() => this.#operators.passwordHash(username));
   }
 
-  operatorCount() {
+  /** See {@link DistrictStore.operatorCount}. */
+  operatorCount(): ReturnType<DistrictStore["operatorCount"]> {
     return settle(() => this.#operators.count());
   }
 
-  addSession(tokenHash: Uint8Array, session: SessionRow, nowMs: number) {
+  /** See {@link DistrictStore.addSession}. */
+  addSession(
+    tokenHash: Uint8Array,
+    session: SessionRow,
+    nowMs: number,
+  ): ReturnType<DistrictStore["addSession"]> {
     return settle(() => this.#operators.addSession(tokenHash, session, nowMs));
   }
 
-  session(tokenHash: Uint8Array, nowMs: number) {
+  /** See {@link DistrictStore.session}. */
+  session(tokenHash: Uint8Array, nowMs: number): ReturnType<DistrictStore["session"]> {
     return settle(() => this.#operators.session(tokenHash, nowMs));
   }
 
-  extendSession(tokenHash: Uint8Array, expiresMs: number) {
+  /** See {@link DistrictStore.extendSession}. */
+  extendSession(
+    tokenHash: Uint8Array,
+    expiresMs: number,
+  ): ReturnType<DistrictStore["extendSession"]> {
     return settle(() => this.#operators.extendSession(tokenHash, expiresMs));
   }
 
-  endSession(tokenHash: Uint8Array) {
+  /** See {@link DistrictStore.endSession}. */
+  endSession(tokenHash: Uint8Array): ReturnType<DistrictStore["endSession"]> {
     return settle(() => this.#operators.endSession(tokenHash));
   }
 
-  audit(row: AuditRow) {
+  /** See {@link DistrictStore.audit}. */
+  audit(row: AuditRow): ReturnType<DistrictStore["audit"]> {
     return settle(() => this.#operators.audit(row));
   }
 
-  auditLog(limit: number) {
+  /** See {@link DistrictStore.auditLog}. */
+  auditLog(limit: number): ReturnType<DistrictStore["auditLog"]> {
     return settle(() => this.#operators.auditLog(limit));
   }
 
-  importCardholders(source: Uint8Array | readonly ImportRow[], dryRun: boolean) {
+  /** See {@link DistrictStore.importCardholders}. */
+  importCardholders(
+    source: Uint8Array | readonly ImportRow[],
+    dryRun: boolean,
+  ): ReturnType<DistrictStore["importCardholders"]> {
     return this.#jobs.write({ kind: "import", source, dryRun });
   }
 
-  cardholders(query: Parameters<DistrictStore["cardholders"]>[0]) {
+  /** See {@link DistrictStore.cardholders}. */
+  cardholders(
+    query: Parameters<DistrictStore["cardholders"]>[0],
+  ): ReturnType<DistrictStore["cardholders"]> {
     return settle(() => this.#people.cardholders(query));
   }
 
-  cardholderNames(ids: readonly number[]) {
+  /** See {@link DistrictStore.cardholderNames}. */
+  cardholderNames(ids: readonly number[]): ReturnType<DistrictStore["cardholderNames"]> {
     return settle(() => this.#people.names(ids));
   }
 
-  settings() {
+  /** See {@link DistrictStore.settings}. */
+  settings(): ReturnType<DistrictStore["settings"]> {
     return settle(() => this.#people.settings());
   }
 
-  accessLevelsInUse() {
+  /** See {@link DistrictStore.accessLevelsInUse}. */
+  accessLevelsInUse(): ReturnType<DistrictStore["accessLevelsInUse"]> {
     return settle(() => this.#people.levelsInUse());
   }
 
-  putSettings(settings: PolicySettings) {
+  /** See {@link DistrictStore.putSettings}. */
+  putSettings(settings: PolicySettings): ReturnType<DistrictStore["putSettings"]> {
     return this.#jobs.write({ kind: "settings", settings });
   }
 
-  wantedVersion() {
+  /** See {@link DistrictStore.wantedVersion}. */
+  wantedVersion(): ReturnType<DistrictStore["wantedVersion"]> {
     return settle(() => this.#people.wantedVersion());
   }
 
-  policyVersion() {
+  /** See {@link DistrictStore.policyVersion}. */
+  policyVersion(): ReturnType<DistrictStore["policyVersion"]> {
     return settle(() => this.#policies.version());
   }
 
-  policy() {
+  /** See {@link DistrictStore.policy}. */
+  policy(): ReturnType<DistrictStore["policy"]> {
     return settle(() => this.#policies.newest());
   }
 
-  putPolicy(policy: PolicyDocument) {
+  /** See {@link DistrictStore.putPolicy}. */
+  putPolicy(policy: PolicyDocument): ReturnType<DistrictStore["putPolicy"]> {
     return settle(() => this.#policies.put(policy));
   }
 
+  /** See {@link DistrictStore.policyCompiler}. */
   policyCompiler(): PolicyCompiler {
     return new WorkerPolicyCompiler(this.#peoplePath);
   }
 
+  /** Waits for what is being written and closes the files; twice is fine. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
