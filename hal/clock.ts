@@ -2,12 +2,20 @@
 export type Cancel = () => void;
 
 /**
- * How far the wall clock can be trusted.
+ * How far the wall clock can be trusted, best first. The position is the number on the wire.
  *
  * - `synchronised`: the kernel says that a time source disciplines it
+ * - `corrected`: nothing disciplines it, but the district's time was known and added; good to about a second
  * - `unsynchronised`: it free-runs since boot, and may be years off (no battery clock)
  */
-export type WallQuality = "synchronised" | "unsynchronised";
+export const WALL_QUALITIES = [
+  "synchronised",
+  "corrected",
+  "unsynchronised",
+] as const;
+
+/** One of {@link WALL_QUALITIES}. */
+export type WallQuality = typeof WALL_QUALITIES[number];
 
 /**
  * The two clocks of a box. Holds, debounces and time-outs use the monotonic one, records the wall

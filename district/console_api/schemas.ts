@@ -5,6 +5,7 @@
  * @module
  */
 import * as v from "valibot";
+import { WALL_QUALITIES } from "../../hal/mod.ts";
 import {
   type BoxCommand,
   DENIAL_REASONS,
@@ -158,7 +159,7 @@ export const EventsSchema = v.array(v.object({
   wallMs: ms,
   monotonicMs: count,
   boot: count,
-  clock: v.picklist(["synchronised", "unsynchronised"]),
+  clock: v.picklist(WALL_QUALITIES),
   event: v.looseObject({
     kind: v.picklist(Object.keys(EVENT_FIELDS)),
     door: optional(v.string()),

@@ -8,7 +8,7 @@ import type { Cancel, Clock, WallQuality } from "../../hal/mod.ts";
 export class CorrectedClock implements Clock {
   /** The clock underneath. */
   readonly uncorrected: Clock;
-  #correctionMs = 0;
+  #correctionMs: number | undefined;
 
   /** Wraps `clock`, at first without a correction. */
   constructor(clock: Clock) {
@@ -27,13 +27,14 @@ export class CorrectedClock implements Clock {
 
   /** Wall time, corrected unless the kernel's own is disciplined. */
   wallMs(): number {
-    const wallMs = this.uncorrected.wallMs();
-    return this.uncorrected.wallQuality() === "synchronised" ? wallMs : wallMs + this.#correctionMs;
+    const correctionMs = this.wallQuality() === "corrected" ? this.#correctionMs! : 0;
+    return this.uncorrected.wallMs() + correctionMs;
   }
 
-  /** Quality of the clock underneath: a corrected time is still not a disciplined one. */
+  /** Quality of the clock underneath, or `corrected` once the district's time is known. */
   wallQuality(): WallQuality {
-    return this.uncorrected.wallQuality();
+    const quality = this.uncorrected.wallQuality();
+    return quality !== "synchronised" && this.#correctionMs !== undefined ? "corrected" : quality;
   }
 
   /** See {@link Clock.sleep}. */

@@ -78,7 +78,7 @@ function showVerdict(reader: JournalReader, json: boolean): number {
 
 function line({ lane, wallMs, clock, event }: StoredEvent): string {
   const { kind, ...fields } = event;
-  const time = new Date(wallMs).toISOString() + (clock === "synchronised" ? " " : "?");
+  const time = new Date(wallMs).toISOString() + (clock === "unsynchronised" ? "?" : " ");
   const rest = Object.entries(fields)
     .map(([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : value}`)
     .join(" ");

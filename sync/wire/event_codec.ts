@@ -1,11 +1,12 @@
 /**
  * The journal's bytes of one event: CBOR of
- * `[1, wallMs, monotonicMs, boot, clock (0 synchronised, 1 unsynchronised), kind, fields…]`, where the
+ * `[1, wallMs, monotonicMs, boot, clock (its place in `WALL_QUALITIES`), kind, fields…]`, where the
  * fields stand in the order of {@link EVENT_FIELDS}; absent optional ones at the end are left out.
  *
  * @module
  */
 import * as v from "valibot";
+import { WALL_QUALITIES } from "../../hal/mod.ts";
 import { decodeCbor, encodeCbor, encodeCborView, WireError } from "./codec.ts";
 import {
   type BoxEvent,
@@ -84,7 +85,7 @@ const StampSchema = v.looseTuple([
   count,
   count,
   v.pipe(count, v.minValue(1)),
-  v.picklist([0, 1]),
+  v.picklist([0, 1, 2]),
   v.string(),
 ]);
 const STAMP_LENGTH = 6;
@@ -106,7 +107,7 @@ function rowOf(recorded: RecordedEvent): unknown[] {
     recorded.wallMs,
     recorded.monotonicMs,
     recorded.boot,
-    recorded.clock === "synchronised" ? 0 : 1,
+    WALL_QUALITIES.indexOf(recorded.clock),
     event.kind,
   ];
   const values = event as unknown as Record<string, unknown>;
@@ -148,7 +149,7 @@ export function decodeEvent(bytes: Uint8Array): RecordedEvent {
     wallMs,
     monotonicMs,
     boot,
-    clock: clock === 0 ? "synchronised" : "unsynchronised",
+    clock: WALL_QUALITIES[clock],
     event: { kind, ...(parsed.output as object) } as BoxEvent,
   };
 }
