@@ -3,7 +3,7 @@ import { VirtualClock } from "../../hal/sim/mod.ts";
 import { decodeEvent, encodeEvent } from "../../sync/wire/mod.ts";
 import { CorrectedClock } from "./corrected_clock.ts";
 
-Deno.test("the district's time is believed only while nothing else disciplines the clock", () => {
+Deno.test("the district's time is believed only while nothing else disciplines the clock", async () => {
   const system = new VirtualClock({ wallMs: 1_000, wallQuality: "unsynchronised" });
   const clock = new CorrectedClock(system);
   assert.equal(clock.wallMs(), 1_000);
@@ -11,7 +11,7 @@ Deno.test("the district's time is believed only while nothing else disciplines t
   clock.correct(1_795_500_000_000);
   assert.equal(clock.wallMs(), 1_795_500_000_000);
   assert.equal(clock.wallQuality(), "corrected");
-  system.advance(5_000);
+  await system.advance(5_000);
   assert.equal(clock.wallMs(), 1_795_500_005_000);
   assert.equal(system.wallMs(), 6_000, "the system's own clock is left alone");
   system.setWallQuality("synchronised");

