@@ -1,17 +1,29 @@
-import { type CompiledPolicy, PolicyError } from "./compile.ts";
-import type { PolicyUpdate } from "./store.ts";
+import { PolicyError } from "./compile.ts";
+import type { PolicyUpdate, StoredPolicy } from "./store.ts";
 
 /**
  * Applies `update` to the store at `path` on a thread of its own.
  *
  * @throws {@link PolicyError} when the policy is refused; any other error when it could not be stored.
  */
-export async function applyPolicy(path: string, update: PolicyUpdate): Promise<CompiledPolicy> {
+export async function applyPolicy(path: string, update: PolicyUpdate): Promise<StoredPolicy> {
+  return (await askWorker(path, update))!;
+}
+
+/** Loads the policy in force from the store at `path` on a thread of its own. @throws when it cannot be read. */
+export async function loadPolicy(path: string): Promise<StoredPolicy | undefined> {
+  return await askWorker(path, undefined);
+}
+
+async function askWorker(
+  path: string,
+  update: PolicyUpdate | undefined,
+): Promise<StoredPolicy | undefined> {
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
   try {
-    return await new Promise<CompiledPolicy>((resolve, reject) => {
+    return await new Promise<StoredPolicy | undefined>((resolve, reject) => {
       worker.onmessage = ({ data }) => {
-        if (data.compiled !== undefined) resolve(data.compiled);
+        if (data.ok) resolve(data.policy);
         else reject(data.refused ? new PolicyError(data.message) : new Error(data.message));
       };
       worker.onerror = (event) => {

@@ -2,7 +2,7 @@ import type { Cancel, Clock } from "../../hal/mod.ts";
 import type { PolicyMessage } from "../../sync/wire/mod.ts";
 import type { EventSink } from "../journal/contract.ts";
 import type { Log } from "../log.ts";
-import { applyPolicy } from "./applier.ts";
+import { applyPolicy, loadPolicy } from "./applier.ts";
 import { PolicyError } from "./compile.ts";
 import { openPolicyStore, type PolicyStore, type StoredPolicy } from "./store.ts";
 
@@ -19,6 +19,7 @@ export class PolicyKeeper implements Disposable {
   #inForce: StoredPolicy | undefined;
   #dataVersion: number;
   #applying = false;
+  #disposed = false;
   #cancelPoll: Cancel;
 
   /** Opens (or, when it is spoilt, replaces) the store at `path`. */
@@ -60,8 +61,7 @@ export class PolicyKeeper implements Disposable {
     const { version, document } = message;
     this.#applying = true;
     try {
-      const compiled = await applyPolicy(this.#path, { source: "district", version, document });
-      this.#put({ source: "district", compiled });
+      this.#put(await applyPolicy(this.#path, { source: "district", version, document }));
       await journal.append({ kind: "policy.applied", version });
     } catch (cause) {
       if (!(cause instanceof PolicyError)) throw cause;
@@ -75,6 +75,8 @@ export class PolicyKeeper implements Disposable {
 
   /** Stops looking and closes the store. */
   [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
     this.#cancelPoll();
     this.#listeners.clear();
     this.#store[Symbol.dispose]();
@@ -92,12 +94,17 @@ export class PolicyKeeper implements Disposable {
   }
 
   #poll(): void {
-    this.#cancelPoll = this.#clock.schedule(POLL_MS, () => this.#poll());
-    try {
-      if (this.#applying || this.#store.dataVersion() === this.#dataVersion) return;
-      this.#put(this.#store.load());
-    } catch (cause) {
+    this.#look().catch((cause: unknown) => {
       this.#log.error("policy store cannot be read", { cause: String(cause) });
-    }
+    }).finally(() => {
+      if (!this.#disposed) this.#cancelPoll = this.#clock.schedule(POLL_MS, () => this.#poll());
+    });
+  }
+
+  async #look(): Promise<void> {
+    if (this.#applying || this.#store.dataVersion() === this.#dataVersion) return;
+    const policy = await loadPolicy(this.#path);
+    // What the district sent meanwhile is newer than what was read.
+    if (!this.#applying && !this.#disposed) this.#put(policy);
   }
 }

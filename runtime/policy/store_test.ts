@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parsePolicy } from "../../sync/wire/policy.ts";
 import { encodeCbor } from "../../sync/wire/codec.ts";
 import { zstdCompressSync } from "node:zlib";
-import { applyPolicy } from "./applier.ts";
+import { applyPolicy, loadPolicy } from "./applier.ts";
 import { PolicyError } from "./compile.ts";
 import { openPolicyStore, packPolicy, PolicyStore } from "./store.ts";
 
@@ -146,7 +146,7 @@ Deno.test("applying runs off this thread and another store sees it", () =>
   inTempDir(async (path) => {
     using store = new PolicyStore(path);
     const before = store.dataVersion();
-    const compiled = await applyPolicy(path, {
+    const { compiled } = await applyPolicy(path, {
       source: "district",
       version: 1,
       document: policy(1000),
@@ -154,6 +154,7 @@ Deno.test("applying runs off this thread and another store sees it", () =>
     assert.equal(compiled.credentialCount, 1000);
     assert.notEqual(store.dataVersion(), before);
     assert.deepEqual(store.load()?.compiled, compiled);
+    assert.deepEqual((await loadPolicy(path))?.compiled, compiled);
     await assert.rejects(
       applyPolicy(path, { source: "district", version: 1, document: policy(1) }),
       PolicyError,

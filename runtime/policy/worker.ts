@@ -1,6 +1,6 @@
 /**
- * Applies one policy off the door's thread, then ends: reading 200,000 credentials takes a second
- * and a hundred megabytes, and no tap may wait for either.
+ * Applies or loads one policy off the door's thread, then ends: reading 200,000 credentials takes a
+ * second and a hundred megabytes, and no tap may wait for either.
  *
  * @module
  */
@@ -8,15 +8,17 @@ import { buffersOf, PolicyError } from "./compile.ts";
 import { PolicyStore, type PolicyUpdate } from "./store.ts";
 
 const scope = self as unknown as {
-  onmessage: ((message: MessageEvent<{ path: string; update: PolicyUpdate }>) => void) | null;
+  onmessage: ((message: MessageEvent<{ path: string; update?: PolicyUpdate }>) => void) | null;
   postMessage(message: unknown, transfer?: ArrayBuffer[]): void;
 };
 
 scope.onmessage = ({ data: { path, update } }) => {
   try {
     using store = new PolicyStore(path);
-    const compiled = store.apply(update);
-    scope.postMessage({ compiled }, buffersOf(compiled));
+    const policy = update === undefined
+      ? store.load()
+      : { source: update.source, compiled: store.apply(update) };
+    scope.postMessage({ ok: true, policy }, policy === undefined ? [] : buffersOf(policy.compiled));
   } catch (cause) {
     const refused = cause instanceof PolicyError;
     scope.postMessage({ refused, message: (cause as Error).message });

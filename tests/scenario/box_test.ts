@@ -159,3 +159,56 @@ Deno.test("a second box on the same data, and a configuration with faults, are r
   assert.equal((await runProgram(["check"])).code, 2);
   assert.equal((await runProgram(["box", "--nonsense"])).code, 2);
 });
+
+Deno.test("200,000 cards arrive while people tap: nobody waits for them", async () => {
+  await using site = await bench();
+  await load(site, POLICY);
+  await using box = await site.start();
+  const people = Array.from({ length: 200_000 }, (_, index) => index + 100);
+  const large = {
+    ...POLICY,
+    cardholders: [
+      ...POLICY.cardholders,
+      ...people.map((id) => ({ id, name: `学生${id}`, accessLevels: ["staff"] })),
+    ],
+    credentials: [
+      ...POLICY.credentials,
+      ...people.map((id) => ({
+        id,
+        cardholder: id,
+        bits: 32,
+        hex: id.toString(16).padStart(8, "0"),
+      })),
+    ],
+  };
+  let loaded = false;
+  const loading = load(site, large).then(async () => {
+    await box.findJson({ message: "policy in force", credentials: 200_002 });
+    loaded = true;
+  });
+  const waitsMs: number[] = [];
+  while (!loaded) {
+    const startMs = clock.monotonicMs();
+    const answered = new Promise<void>((resolve) => {
+      const cancel = site.inside.onLed((led) => {
+        if (!led.temporary) return;
+        cancel();
+        resolve();
+      });
+    });
+    site.inside.present(32, ZHANG);
+    await answered;
+    waitsMs.push(clock.monotonicMs() - startMs);
+    await clock.sleep(50, new AbortController().signal);
+  }
+  await loading;
+  const longestMs = Math.max(...waitsMs);
+  console.log(
+    `${waitsMs.length} taps meanwhile, the longest wait for a light ${Math.round(longestMs)} ms`,
+  );
+  assert.ok(waitsMs.length > 5, "people tapped all the while");
+  // Reading such a policy takes seconds; a tap that waited for it would show.
+  assert.ok(longestMs < 1_000, `somebody waited ${longestMs} ms`);
+  site.inside.present(32, Uint8Array.of(0, 0x03, 0x0d, 0xa3));
+  await until("the last of them may pass", () => site.inside.output(0));
+});
