@@ -5,44 +5,16 @@
  * @module
  */
 import type { Cancel, Clock } from "../../mod.ts";
+import { Lamp, type SimulatedLed } from "./lamp.ts";
+import { layReply, type ReceivedCommand } from "./frames.ts";
 import type { SimulatedReaderFaults, SimulatedReaderOptions } from "./options.ts";
 import { RelayBank } from "./relays.ts";
-
-/** Colours by their code on the wire. */
-const COLOURS = [
-  "off",
-  "red",
-  "green",
-  "amber",
-  "blue",
-  "magenta",
-  "cyan",
-  "white",
-] as const satisfies readonly SimulatedColour[];
-/** A colour that a LED can show. */
-export type SimulatedColour =
-  | "off"
-  | "red"
-  | "green"
-  | "amber"
-  | "blue"
-  | "magenta"
-  | "cyan"
-  | "white";
+import { SecureReader, type SecureReply } from "./secure_channel.ts";
 
 /** A device drops the conversation after this silence (§5.7). */
 const SESSION_MS = 8_000;
 /** Reads that the device holds while nobody polls it; older ones are lost. */
 const BACKLOG_MAX = 64;
-
-/** What its LED shows now. */
-export interface SimulatedLed {
-  readonly colour: SimulatedColour;
-  /** Colour of the other half of a blink; equal to `colour` when steady. */
-  readonly otherColour: SimulatedColour;
-  /** It goes back to the permanent pattern by itself. */
-  readonly temporary: boolean;
-}
 
 /** A beeping order. */
 export interface SimulatedBeep {
@@ -52,31 +24,13 @@ export interface SimulatedBeep {
   readonly offMs: number;
 }
 
-/** A command frame as the line found it. */
-export interface ReceivedCommand {
-  readonly sequence: number;
-  readonly checkOk: boolean;
-  /** It carries a security block. */
-  readonly secure: boolean;
-  readonly code: number;
-  readonly data: Uint8Array;
-  /** All its bytes. */
-  readonly bytes: Uint8Array;
-}
-
 /** A reply before framing. */
-export interface ReplyBody {
-  readonly sequence: number;
+interface Body {
   readonly code: number;
   readonly data: readonly number[];
 }
 
-interface Pattern {
-  readonly colour: number;
-  readonly otherColour: number;
-}
-
-const DARK: Pattern = { colour: 0, otherColour: 0 };
+const BUSY = { code: 0x79, data: [] };
 const ACK = 0x40;
 const NAK = 0x41;
 
@@ -94,28 +48,28 @@ export class SimulatedOsdpReader {
     garbageReplies: 0,
     garbage: Uint8Array.of(0x00, 0x53, 0x81, 0x20, 0x00),
     busyReplies: 0,
+    forgedReplies: 0,
   };
   /** Delay of its replies, in ms. */
   readonly replyDelayMs: number;
   readonly #clock: Clock;
   readonly #serial: number;
   readonly #unknown: ReadonlySet<number>;
-  readonly #secureOnly: boolean;
+  readonly #options: SimulatedReaderOptions;
+  readonly #security: SecureReader;
   readonly #relays: RelayBank;
+  readonly #lamp: Lamp;
   readonly #inputs: boolean[];
   readonly #reads: { code: number; data: number[] }[] = [];
-  readonly #ledListeners = new Set<(led: SimulatedLed, atMs: number) => void>();
   readonly #beepListeners = new Set<(beep: SimulatedBeep, atMs: number) => void>();
   readonly #commandListeners = new Set<(code: number, sequence: number, atMs: number) => void>();
   #tamper = false;
   #powerFailed = false;
   #localChanged = false;
   #inputsChanged = false;
-  #permanentLed = DARK;
-  #temporaryLed: { pattern: Pattern; cancel: Cancel } | undefined;
   /** `undefined` until a command with sequence 0 begins a conversation. */
   #lastSequence: number | undefined;
-  #lastReply: ReplyBody | undefined;
+  #lastReply: Uint8Array | undefined;
   #lastHeardMs = -Infinity;
   #deadUntilMs = -Infinity;
 
@@ -126,9 +80,15 @@ export class SimulatedOsdpReader {
     this.#clock = clock;
     this.#serial = options.serial ?? options.address;
     this.#unknown = new Set(options.unknownCommands);
-    this.#secureOnly = options.secureOnly ?? false;
+    this.#options = options;
+    this.#security = new SecureReader(
+      options.key,
+      options.installMode ?? false,
+      Uint8Array.from([...this.#identity().slice(0, 8)]),
+    );
     this.#inputs = Array.from({ length: options.inputs ?? 2 }, () => false);
     this.#relays = new RelayBank(options.outputs ?? 2, clock);
+    this.#lamp = new Lamp(clock);
   }
 
   /**
@@ -179,12 +139,7 @@ export class SimulatedOsdpReader {
 
   /** What its LED shows. */
   led(): SimulatedLed {
-    const { colour, otherColour } = this.#temporaryLed?.pattern ?? this.#permanentLed;
-    return {
-      colour: COLOURS[colour] ?? "off",
-      otherColour: COLOURS[otherColour] ?? "off",
-      temporary: this.#temporaryLed !== undefined,
-    };
+    return this.#lamp.shown();
   }
 
   /** Calls back when a relay switches. */
@@ -194,7 +149,7 @@ export class SimulatedOsdpReader {
 
   /** Calls back when its LED is set, and when it goes back by itself. */
   onLed(listener: (led: SimulatedLed, atMonotonicMs: number) => void): Cancel {
-    return subscribe(this.#ledListeners, listener);
+    return subscribe(this.#lamp.listeners, listener);
   }
 
   /** Calls back when it is told to beep. */
@@ -212,36 +167,96 @@ export class SimulatedOsdpReader {
     this.#deadUntilMs = this.#clock.monotonicMs() + deadMs;
     this.#lastSequence = undefined;
     this.#lastReply = undefined;
+    this.#security.drop();
     this.#reads.length = 0;
     this.#relays.release();
-    this.#temporaryLed?.cancel();
-    this.#temporaryLed = undefined;
-    this.#permanentLed = DARK;
-    this.#emitLed();
+    this.#lamp.release();
   }
 
-  /** What it answers to a command that reached it; `undefined` is silence. For the line alone. */
-  answer(command: ReceivedCommand): ReplyBody | undefined {
+  /** Its own key of the secure channel, if it has one. */
+  get key(): Uint8Array | undefined {
+    return this.#security.key;
+  }
+
+  /** Whether it is in a secure session. */
+  get secure(): boolean {
+    return this.#security.open;
+  }
+
+  /** Loses its session, and only that: the controller's next command is a surprise to it. */
+  loseSession(): void {
+    this.#security.drop();
+  }
+
+  /** The frame that it answers to a command that reached it; `undefined` is silence. For the line. */
+  answer(command: ReceivedCommand): Uint8Array | undefined {
     const nowMs = this.#clock.monotonicMs();
     if (this.faults.mute || nowMs < this.#deadUntilMs) return undefined;
     const { sequence } = command;
-    if (!command.checkOk) return nak(sequence, 1);
+    const nak = (error: number) => this.#lay(command, { scs: [], code: NAK, data: [error] });
+    if (!command.checkOk) return nak(1);
     for (const listener of this.#commandListeners) listener(command.code, sequence, nowMs);
     if (nowMs - this.#lastHeardMs > SESSION_MS) this.#lastSequence = undefined;
     this.#lastHeardMs = nowMs;
+    if (sequence === 0 || this.#lastSequence === undefined) this.#security.drop();
     if (sequence !== 0) {
-      if (this.#lastSequence === undefined) return nak(sequence, 4);
+      if (this.#lastSequence === undefined) return nak(4);
+      // The very bytes again: laid anew they would not fit the chain of MACs.
       if (sequence === this.#lastSequence && this.#lastReply !== undefined) return this.#lastReply;
       const expected = this.#lastSequence === 3 ? 1 : this.#lastSequence + 1;
-      if (sequence !== expected && sequence !== this.#lastSequence) return nak(sequence, 4);
+      if (sequence !== expected && sequence !== this.#lastSequence) return nak(4);
     }
     if (this.faults.busyReplies > 0) {
       this.faults.busyReplies--;
-      return { sequence: 0, code: 0x79, data: [] };
+      return layReply({
+        address: this.address,
+        sequence: 0,
+        withCrc: command.withCrc,
+        ...BUSY,
+      });
     }
     this.#lastSequence = sequence;
-    this.#lastReply = { sequence, ...this.#obey(command) };
+    this.#lastReply = this.#lay(command, this.#reply(command));
     return this.#lastReply;
+  }
+
+  /** Goes through the secure channel, or past it. */
+  #reply(command: ReceivedCommand): SecureReply {
+    const { code, data, scs } = command;
+    const clear = (body: Body): SecureReply => ({ scs: [], ...body });
+    const refuse = (error: number): SecureReply => clear({ code: NAK, data: [error] });
+    if (this.#options.clearOnly && (scs !== 0 || code === 0x76)) return refuse(3);
+    if (scs === 0x11 && code === 0x76) return this.#security.challenge(command) ?? refuse(6);
+    if (scs === 0x13 && code === 0x77) return this.#security.prove(command) ?? refuse(6);
+    if (scs === 0) {
+      this.#security.drop();
+      if (this.#options.secureOnly && code !== 0x61 && code !== 0x62) return refuse(5);
+      return clear(this.#obey(code, data));
+    }
+    if (!this.#security.open) return refuse(5);
+    const plain = scs === 0x15 || scs === 0x17 ? this.#security.unseal(command) : undefined;
+    if (plain === undefined) {
+      this.#security.drop();
+      return refuse(6);
+    }
+    const body = this.#obey(code, plain);
+    if (code === 0x75 && this.#options.clearKeySetAck) return clear(body);
+    if (body.data.length > 0) {
+      return { scs: [0x18], code: body.code, data: this.#security.encrypt(body.data) };
+    }
+    return { scs: [this.#options.emptyReplies ?? 0x16], ...body };
+  }
+
+  #lay({ sequence, withCrc }: ReceivedCommand, reply: SecureReply): Uint8Array {
+    const sealed = (reply.scs[0] ?? 0) >= 0x15;
+    const forged = sealed && this.faults.forgedReplies > 0;
+    if (forged) this.faults.forgedReplies--;
+    const seal = (covered: Uint8Array) => {
+      const mac = this.#security.seal(covered);
+      return forged ? mac.map((byte) => byte ^ 0x01) : mac;
+    };
+    const frame = { address: this.address, sequence, withCrc, ...reply };
+    return layReply(sealed ? { ...frame, mac: seal } : frame);
   }
 
   #hold(code: number, data: number[]): void {
@@ -249,10 +264,8 @@ export class SimulatedOsdpReader {
     this.#reads.push({ code, data });
   }
 
-  #obey({ code, data, secure }: ReceivedCommand): { code: number; data: readonly number[] } {
-    if (secure) return { code: NAK, data: [6] };
+  #obey(code: number, data: Uint8Array): Body {
     if (this.#unknown.has(code)) return { code: NAK, data: [3] };
-    if (this.#secureOnly && code !== 0x61 && code !== 0x62) return { code: NAK, data: [5] };
     const wrongLength = { code: NAK, data: [2] };
     switch (code) {
       case 0x60:
@@ -279,7 +292,7 @@ export class SimulatedOsdpReader {
         };
       case 0x69:
         if (data.length === 0 || data.length % 14 !== 0) return wrongLength;
-        for (let at = 0; at < data.length; at += 14) this.#setLed(data.subarray(at, at + 14));
+        for (let at = 0; at < data.length; at += 14) this.#lamp.obey(data.subarray(at, at + 14));
         return { code: ACK, data: [] };
       case 0x6a:
         return data.length === 5 ? this.#beep(data) : wrongLength;
@@ -292,12 +305,18 @@ export class SimulatedOsdpReader {
         return data.length === 5
           ? { code: 0x54, data: [this.address, 0x80, 0x25, 0, 0] }
           : wrongLength;
+      case 0x75:
+        if (data.length !== 18 || data[0] !== 1 || data[1] !== 16) return { code: NAK, data: [9] };
+        if (!this.#security.open) return { code: NAK, data: [5] };
+        this.#security.key = data.slice(2);
+        this.#security.installMode = false;
+        return { code: ACK, data: [] };
       default:
         return { code: NAK, data: [3] };
     }
   }
 
-  #news(): { code: number; data: readonly number[] } {
+  #news(): Body {
     if (this.#localChanged) {
       this.#localChanged = false;
       return { code: 0x48, data: this.#local() };
@@ -331,29 +350,7 @@ export class SimulatedOsdpReader {
     return [Number(this.#tamper), Number(this.#powerFailed)];
   }
 
-  #setLed(record: Uint8Array): void {
-    if (record[9] === 1) this.#permanentLed = { colour: record[12]!, otherColour: record[13]! };
-    const timerMs = (record[7]! + 256 * record[8]!) * 100;
-    if (record[2] !== 0) {
-      this.#temporaryLed?.cancel();
-      this.#temporaryLed = undefined;
-    }
-    if (record[2] === 2 && timerMs > 0) {
-      const cancel = this.#clock.schedule(timerMs, () => {
-        this.#temporaryLed = undefined;
-        this.#emitLed();
-      });
-      this.#temporaryLed = { pattern: { colour: record[5]!, otherColour: record[6]! }, cancel };
-    }
-    this.#emitLed();
-  }
-
-  #emitLed(): void {
-    const atMs = this.#clock.monotonicMs();
-    for (const listener of this.#ledListeners) listener(this.led(), atMs);
-  }
-
-  #beep(data: Uint8Array): { code: number; data: readonly number[] } {
+  #beep(data: Uint8Array): Body {
     const beep = { count: data[4]!, onMs: data[2]! * 100, offMs: data[3]! * 100 };
     const atMs = this.#clock.monotonicMs();
     if (data[1] === 2) { for (const listener of this.#beepListeners) listener(beep, atMs); }
@@ -363,12 +360,8 @@ export class SimulatedOsdpReader {
   /** Stops what runs by itself. */
   stop(): void {
     this.#relays.stop();
-    this.#temporaryLed?.cancel();
+    this.#lamp.stop();
   }
-}
-
-function nak(sequence: number, error: number): ReplyBody {
-  return { sequence, code: NAK, data: [error] };
 }
 
 function subscribe<L>(listeners: Set<L>, listener: L): Cancel {

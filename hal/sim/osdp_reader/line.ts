@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { type Cancel, type Clock, crc16, type SerialPort } from "../../mod.ts";
-import { type ReceivedCommand, type ReplyBody, SimulatedOsdpReader } from "./device.ts";
+import type { Cancel, Clock, SerialPort } from "../../mod.ts";
+import { SimulatedOsdpReader } from "./device.ts";
+import { readCommand, type ReceivedCommand } from "./frames.ts";
 import type { SimulatedReaderOptions } from "./options.ts";
 
 /** Longest frame of the standard. */
@@ -108,7 +109,7 @@ class Line {
       }
       if (held.length - from < size) break;
       const frame = Uint8Array.from(held.slice(from, from + size));
-      const command = read(frame);
+      const command = readCommand(frame);
       this.#deliver(frame[1]!, command);
       from += command.checkOk ? size : 1;
     }
@@ -119,22 +120,22 @@ class Line {
     for (const device of this.#devices) {
       if (device.address !== address && address !== 0x7f) continue;
       const reply = device.answer(command);
-      if (reply !== undefined) this.#reply(device, reply, (command.bytes[4]! & 0x04) !== 0);
+      if (reply !== undefined) this.#reply(device, reply);
     }
   }
 
-  #reply(device: SimulatedOsdpReader, reply: ReplyBody, withCrc: boolean): void {
+  #reply(device: SimulatedOsdpReader, reply: Uint8Array): void {
     const { faults } = device;
     if (faults.loseReplies > 0) {
       faults.loseReplies--;
       return;
     }
-    const frame = lay(device.address, reply, withCrc);
+    const frame = reply.slice();
     if (faults.corruptReplies > 0) {
       faults.corruptReplies--;
       frame[frame.length - 1]! ^= 0x5a;
     }
-    const parts = [frame];
+    const parts: Uint8Array[] = [frame];
     if (faults.garbageReplies > 0) {
       faults.garbageReplies--;
       parts.unshift(faults.garbage);
@@ -146,45 +147,4 @@ class Line {
     });
     this.#replies.add(cancel);
   }
-}
-
-function read(frame: Uint8Array): ReceivedCommand {
-  const control = frame[4]!;
-  const tail = (control & 0x04) === 0 ? 1 : 2;
-  const end = frame.length - tail;
-  const securityBytes = (control & 0x08) === 0 ? 0 : frame[5]!;
-  const code = 5 + securityBytes;
-  const sum = frame.subarray(0, end).reduce((a, b) => a + b, 0);
-  const checkOk = code < end &&
-    (tail === 1
-      ? ((sum + frame[end]!) & 0xff) === 0
-      : crc16(frame, 0, end) === frame[end]! + 256 * frame[end + 1]!);
-  return {
-    sequence: control & 0x03,
-    checkOk,
-    secure: securityBytes > 0,
-    code: frame[code] ?? 0,
-    data: frame.slice(code + 1, end),
-    bytes: frame,
-  };
-}
-
-function lay(address: number, { sequence, code, data }: ReplyBody, withCrc: boolean): Uint8Array {
-  const size = 6 + data.length + (withCrc ? 2 : 1);
-  const body = [
-    0x53,
-    address | 0x80,
-    size % 256,
-    Math.floor(size / 256),
-    sequence | (withCrc ? 0x04 : 0),
-    code,
-    ...data,
-  ];
-  if (withCrc) {
-    const crc = crc16(Uint8Array.from(body));
-    body.push(crc % 256, crc >> 8);
-  } else {
-    body.push((256 - body.reduce((a, b) => a + b, 0) % 256) % 256);
-  }
-  return Uint8Array.from(body);
 }

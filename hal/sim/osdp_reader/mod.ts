@@ -3,13 +3,8 @@
  *
  * @module
  */
-export {
-  type ReceivedCommand,
-  type ReplyBody,
-  type SimulatedBeep,
-  type SimulatedColour,
-  type SimulatedLed,
-  SimulatedOsdpReader,
-} from "./device.ts";
+export { type SimulatedBeep, SimulatedOsdpReader } from "./device.ts";
+export type { ReceivedCommand } from "./frames.ts";
+export type { SimulatedColour, SimulatedLed } from "./lamp.ts";
 export type { SimulatedReaderFaults, SimulatedReaderOptions } from "./options.ts";
 export { type SimulatedOsdpLine, simulateOsdpReaders } from "./line.ts";

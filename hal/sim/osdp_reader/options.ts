@@ -14,6 +14,16 @@ export interface SimulatedReaderOptions {
   readonly unknownCommands?: readonly number[];
   /** It talks in clear text only to say who it is. */
   readonly secureOnly?: boolean;
+  /** Its own key of the secure channel, 16 bytes. */
+  readonly key?: Uint8Array;
+  /** It lets itself be spoken to under the default key, until a key is installed. */
+  readonly installMode?: boolean;
+  /** It does not know the secure channel. */
+  readonly clearOnly?: boolean;
+  /** How it sends a reply without data; 0x17 and 0x18 are wrong, and sold. Default 0x16. */
+  readonly emptyReplies?: 0x16 | 0x17 | 0x18;
+  /** It answers KEYSET in clear text. */
+  readonly clearKeySetAck?: boolean;
 }
 
 /** Faults that can be switched while it runs. Counts go down by themselves. */
@@ -34,4 +44,6 @@ export interface SimulatedReaderFaults {
   garbage: Uint8Array;
   /** This many more commands are answered with BUSY. */
   busyReplies: number;
+  /** This many more replies in the secure channel have a wrong MAC, and a right check. */
+  forgedReplies: number;
 }
