@@ -140,6 +140,23 @@ export interface ReaderBusDriver<O> {
   ) => Promise<ReaderBus>;
 }
 
+/** A driver for one reader on GPIO lines. `O` are its options. */
+export interface GpioReaderDriver<O> {
+  readonly id: string;
+  readonly kind: "card-reader";
+  readonly bus: "gpio";
+  /** Shape of its options, for the published schema of `box.yaml`. */
+  readonly optionsSchema: GenericSchema;
+  /** Parses its options. @throws a `ValiError` naming the field. */
+  readonly parseOptions: (raw: unknown) => O;
+  /** Takes the reader's lines. @throws `HalError` when one cannot be had. */
+  readonly open: (
+    host: GpioDriverHost,
+    options: O,
+    signal: AbortSignal,
+  ) => Promise<CardReader & AsyncDisposable>;
+}
+
 /** A driver for one output. */
 export interface OutputDriver<O> {
   readonly id: string;
@@ -173,7 +190,11 @@ export interface InputDriver<O> {
 }
 
 /** Any driver. */
-export type Driver<O> = ReaderBusDriver<O> | OutputDriver<O> | InputDriver<O>;
+export type Driver<O> =
+  | ReaderBusDriver<O>
+  | GpioReaderDriver<O>
+  | OutputDriver<O>
+  | InputDriver<O>;
 
 /**
  * Declares a driver; only checks types.

@@ -4,12 +4,14 @@
  * @module
  */
 import { osdp } from "./card-reader/osdp/mod.ts";
+import { wiegand } from "./card-reader/wiegand/mod.ts";
 import { gpioInput } from "./input/gpio/mod.ts";
 import { gpioOutput } from "./output/gpio/mod.ts";
 
 /** Every driver of this build. */
 export const DRIVERS = [
   osdp,
+  wiegand,
   gpioOutput,
   gpioInput,
 ] as const;

@@ -36,7 +36,9 @@ export async function openDevices(
   await using stack = new AsyncDisposableStack();
   const readers = new Map<string, CardReader>();
   for (const bus of config.buses) {
-    const onBus = config.readers.filter((reader) => reader.bus === bus.id);
+    const onBus = config.readers.flatMap((reader) =>
+      reader.on === "bus" && reader.bus === bus.id ? [reader] : []
+    );
     const [first] = onBus;
     if (first === undefined) continue;
     const path = bus.kind === "simulated" ? hosts.simulateBus(bus, onBus) : bus.path;
@@ -60,6 +62,11 @@ export async function openDevices(
     log: driverLog(hosts.log.part(id)),
     gpio: on === "simulated" ? hosts.simulatedGpio : hosts.gpio,
   });
+  for (const reader of config.readers) {
+    if (reader.on !== "gpio") continue;
+    const host = gpioHost("gpio", reader.id);
+    readers.set(reader.id, stack.use(await reader.driver.open(host, reader.options, signal)));
+  }
   const inputs = new Map<string, InputLine>();
   for (const input of config.inputs) {
     inputs.set(

@@ -27,11 +27,16 @@ export class SimulatedBuses implements AsyncDisposable {
   add(_bus: BusConfig, readers: readonly ResolvedReader[]): string {
     const pair = openPtyPair(this.#clock);
     this.#pairs.push(pair);
-    const addressOf = (reader: ResolvedReader) => (reader.options as { address: number }).address;
+    const optionsOf = (reader: ResolvedReader) =>
+      reader.options as { readonly address: number; readonly key?: string };
+    const addressOf = (reader: ResolvedReader) => optionsOf(reader).address;
     const line = simulateOsdpReaders(
       pair.port,
       this.#clock,
-      readers.map((reader) => ({ address: addressOf(reader) })),
+      readers.map((reader) => {
+        const { address, key } = optionsOf(reader);
+        return key === undefined ? { address } : { address, key: Uint8Array.fromHex(key) };
+      }),
       this.#stop.signal,
     );
     for (const reader of readers) {

@@ -36,6 +36,15 @@ function join(base: JsonObject, driver: string, options: JsonObject, leaveOut: s
   };
 }
 
+/** A reader's own fields: one on a serial line names its bus, one on GPIO lines has none. */
+function readerBase(reader: JsonObject, bus: "serial" | "gpio"): JsonObject {
+  const { bus: busSchema, ...others } = reader.properties as JsonObject;
+  const required = reader.required as string[];
+  return bus === "gpio"
+    ? { properties: others, required }
+    : { properties: { ...others, bus: busSchema }, required: [...required, "bus"] };
+}
+
 /** The schema (JSON Schema draft 7) of `box.yaml` with the options of `drivers`. */
 export function boxJsonSchema(drivers: readonly AnyDriver[]): JsonObject {
   const schema = convert(BoxConfigSchema);
@@ -44,7 +53,9 @@ export function boxJsonSchema(drivers: readonly AnyDriver[]): JsonObject {
   const readerPoint = convert(ReaderPointSchema);
   const reader = lists.readers!.items;
   lists.readers!.items = {
-    anyOf: readers.map((driver) => join(reader, driver.id, convert(driver.optionsSchema))),
+    anyOf: readers.map((driver) =>
+      join(readerBase(reader, driver.bus), driver.id, convert(driver.optionsSchema))
+    ),
   };
   for (const [list, kind] of [["outputs", "output"], ["inputs", "input"]] as const) {
     const base = lists[list]!.items;
@@ -56,7 +67,8 @@ export function boxJsonSchema(drivers: readonly AnyDriver[]): JsonObject {
         ...own.map((driver) =>
           join(base, "simulated", convert(driver.optionsSchema), ["chip", "line"])
         ),
-        ...readers.map((driver) => join(base, driver.id, readerPoint)),
+        ...readers.filter((driver) => driver.bus === "serial")
+          .map((driver) => join(base, driver.id, readerPoint)),
       ],
     };
   }

@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-explicit-any -- each driver parses its own options; here they only pass through
 /**
  * Reads `box.yaml`. Every fault is named with its line, its field and what is expected, all of them
  * at once: an installer on a ladder should not mend them one by one.
@@ -6,7 +7,12 @@
  */
 import * as v from "valibot";
 import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
-import type { InputDriver, OutputDriver, ReaderBusDriver } from "../../drivers/contract.ts";
+import type {
+  GpioReaderDriver,
+  InputDriver,
+  OutputDriver,
+  ReaderBusDriver,
+} from "../../drivers/contract.ts";
 import {
   type BoxConfig,
   BoxConfigSchema,
@@ -46,17 +52,19 @@ export class ConfigError extends Error {
 }
 
 /** A driver of any kind, its options not known here. */
-// deno-lint-ignore no-explicit-any -- each driver parses its own options; here they only pass through
-export type AnyDriver = ReaderBusDriver<any> | OutputDriver<any> | InputDriver<any>;
+export type AnyDriver =
+  | ReaderBusDriver<any>
+  | GpioReaderDriver<any>
+  | OutputDriver<any>
+  | InputDriver<any>;
 
-/** A reader with its driver and parsed options. */
-export interface ResolvedReader {
-  readonly id: string;
-  readonly bus: string;
-  readonly door: string;
-  readonly driver: Extract<AnyDriver, { kind: "card-reader" }>;
-  readonly options: unknown;
-}
+/** A reader with its driver and parsed options: on a bus, or on lines of its own. */
+export type ResolvedReader =
+  & { readonly id: string; readonly door: string; readonly options: unknown }
+  & (
+    | { readonly on: "bus"; readonly bus: string; readonly driver: ReaderBusDriver<any> }
+    | { readonly on: "gpio"; readonly driver: GpioReaderDriver<any> }
+  );
 
 /** An output or input: on a reader, or by a driver of its own. */
 export type ResolvedPoint<K extends "output" | "input"> =
@@ -167,15 +175,26 @@ export function parseBoxConfig(
   const readerDrivers = drivers.filter((d) => d.kind === "card-reader");
   const readers = config.readers.flatMap((reader, index): ResolvedReader[] => {
     const path: Path = ["readers", index];
-    mustExist(fault, [...path, "bus"], reader.bus, config.buses, "bus");
     mustExist(fault, [...path, "door"], reader.door, config.doors, "door");
     const driver = readerDrivers.find((d) => d.id === reader.driver);
     if (driver === undefined) {
       fault([...path, "driver"], notOneOf("driver", reader.driver, readerDrivers.map((d) => d.id)));
       return [];
     }
+    const { id, bus, door } = reader;
     const options = optionsOf(driver, reader, READER_FIELDS, path);
-    return [{ id: reader.id, bus: reader.bus, door: reader.door, driver, options }];
+    if (driver.bus === "gpio") {
+      if (bus !== undefined) {
+        fault([...path, "bus"], `a ${driver.id} reader has lines of its own; remove the bus`);
+      }
+      return [{ id, door, options, on: "gpio", driver }];
+    }
+    if (bus === undefined) {
+      fault([...path, "bus"], "this field is missing; it names the serial line of the reader");
+      return [];
+    }
+    mustExist(fault, [...path, "bus"], bus, config.buses, "bus");
+    return [{ id, door, options, on: "bus", bus, driver }];
   });
   oneAddressABus(config, fault);
 
@@ -198,6 +217,8 @@ export function parseBoxConfig(
             [...path, "driver"],
             `reader ${reader.id} is driven by ${reader.driver}; write that`,
           );
+        } else if (reader.bus === undefined) {
+          fault([...path, "reader"], `a ${reader.driver} reader has no ${list} of its own`);
         }
         return point === undefined ? [] : [{ id: item.id, on: "reader", ...point }];
       }
@@ -280,6 +301,7 @@ function oneAddressABus(config: BoxConfig, fault: (path: Path, message: string) 
   const taken = new Map<string, string>();
   const driverOf = new Map<string, string>();
   for (const [index, reader] of config.readers.entries()) {
+    if (reader.bus === undefined) continue;
     const place = `${reader.bus} ${String(reader.address)}`;
     const other = taken.get(place);
     if (other !== undefined) {
@@ -317,7 +339,6 @@ function offsetOf(document: ReturnType<typeof parseDocument>, path: Path): numbe
 }
 
 /** Valibot's own messages speak of types; these speak of fields. */
-// deno-lint-ignore no-explicit-any -- any schema's issue
 function plain(issue: v.BaseIssue<any>): string {
   if (issue.type === "strict_object") {
     return issue.expected === "never"

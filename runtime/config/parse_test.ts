@@ -36,7 +36,16 @@ const gpioInput = defineDriver({
   parseOptions: (raw: unknown) => v.parse(LineSchema, raw),
   open: unused,
 });
-const drivers = [osdp, gpioOutput, gpioInput];
+const TwoLinesSchema = v.strictObject({ data0: v.number(), data1: v.number() });
+const wiegand = defineDriver({
+  id: "wiegand",
+  kind: "card-reader",
+  bus: "gpio",
+  optionsSchema: TwoLinesSchema,
+  parseOptions: (raw: unknown) => v.parse(TwoLinesSchema, raw),
+  open: unused,
+});
+const drivers = [osdp, wiegand, gpioOutput, gpioInput];
 
 const good = `
 box: { name: east-gate, timezone: Asia/Shanghai }
@@ -96,6 +105,7 @@ Deno.test("each fault names its line, its field and what is expected", () => {
     ],
     ["baudRate: 9600", "baud: 9600", /^4 buses\.0\.baud: this field is not known/],
     ["kind: serial", "kind: can", /^4 buses\.0\.kind: expected a bus of kind serial or simulated/],
+    ["bus: gate-bus, ", "", /^6 readers\.0\.bus: this field is missing; it names the serial line/],
     [
       "bus: gate-bus",
       "bus: yard",
@@ -105,7 +115,7 @@ Deno.test("each fault names its line, its field and what is expected", () => {
     [
       "driver: osdp, bus",
       "driver: ospd, bus",
-      /^6 readers\.0\.driver: no driver is called "ospd"; there are: osdp$/m,
+      /^6 readers\.0\.driver: no driver is called "ospd"; there are: osdp, wiegand$/m,
     ],
     ["lock: lock", "lock: bolt", /^14 doors\.0\.lock: no output is called "bolt"/],
     ["contact: contact", "contact: lock", /^14 doors\.0\.contact: no input is called "lock"/],
@@ -139,6 +149,25 @@ Deno.test("each fault names its line, its field and what is expected", () => {
     const faults = faultsOf(from, to);
     assert.match(faults.join("\n"), want, `${from} → ${to}: ${faults.join(" | ")}`);
   }
+});
+
+Deno.test("a reader on GPIO lines has no bus, and no relays or contacts", () => {
+  const second = (fields: string) =>
+    good.replace("outputs:", `  - { id: out, driver: wiegand, door: main, ${fields} }\noutputs:`);
+  const config = parseBoxConfig(second("data0: 1, data1: 2"), "box.yaml", drivers);
+  assert.deepEqual(config.readers.map((reader) => reader.on), ["bus", "gpio"]);
+  assert.throws(
+    () => parseBoxConfig(second("bus: gate-bus, data0: 1, data1: 2"), "box.yaml", drivers),
+    /readers\.1\.bus: a wiegand reader has lines of its own; remove the bus/,
+  );
+  const point = second("data0: 1, data1: 2").replace(
+    "driver: osdp, reader: in, index: 1",
+    "driver: wiegand, reader: out, index: 1",
+  );
+  assert.throws(
+    () => parseBoxConfig(point, "box.yaml", drivers),
+    /outputs\.1\.reader: a wiegand reader has no outputs of its own/,
+  );
 });
 
 Deno.test("all faults are told at once, in the order of the file", () => {

@@ -87,7 +87,8 @@ const BusSchema = v.variant("kind", [
 const ReaderSchema = v.looseObject({
   id,
   driver: v.string("expected a driver's id, such as osdp"),
-  bus: id,
+  /** Of a reader on a serial line; one on GPIO lines has none. */
+  bus: v.optional(id),
   /** The door that its cards are for. */
   door: id,
 });
@@ -143,7 +144,8 @@ export type BusConfig =
 export interface ReaderConfig {
   readonly id: string;
   readonly driver: string;
-  readonly bus: string;
+  /** Of a reader on a serial line. */
+  readonly bus?: string | undefined;
   readonly door: string;
   /** Parsed by the driver. */
   readonly [option: string]: unknown;

@@ -1,0 +1,80 @@
+/**
+ * Wiegand readers and keypads on two GPIO lines (SIA AC-01-1996.10), with LED and buzzer lines
+ * where they are wired.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import { defineDriver, type GpioReaderDriver } from "../../contract.ts";
+import { ActiveLowSchema, GpioChipSchema, GpioLineSchema } from "../../gpio_schema.ts";
+import { WiegandReader } from "./reader.ts";
+
+export { readFrame, type WiegandFrame, type WiegandPulse } from "./frame.ts";
+
+const FeedbackLineSchema = v.strictObject({
+  chip: GpioChipSchema,
+  line: GpioLineSchema,
+  activeLow: ActiveLowSchema,
+});
+
+const WiegandSchema = v.strictObject({
+  /** Chip of both data lines. */
+  chip: GpioChipSchema,
+  /** Line of D0 (green wire): a pulse is a 0. */
+  data0: GpioLineSchema,
+  /** Line of D1 (white wire): a pulse is a 1. */
+  data1: GpioLineSchema,
+  /** Pull of the data lines. Readers have open collectors; most boards need the pull-up. */
+  bias: v.optional(
+    v.picklist(["as-is", "pull-up"], "expected as-is or pull-up"),
+    "pull-up",
+  ),
+  /** Silence that ends a frame. Bits come 0.2 to 20 ms apart, nearly always 2 ms. */
+  frameGapMs: v.optional(
+    v.pipe(
+      v.number("expected 5 to 100 ms"),
+      v.integer("expected whole ms"),
+      v.minValue(5, "expected 5 to 100 ms"),
+      v.maxValue(100, "expected 5 to 100 ms"),
+    ),
+    20,
+  ),
+  /** Whether frames of 26, 34 and 37 bits must pass their parity check. */
+  parity: v.optional(v.picklist(["check", "ignore"], "expected check or ignore"), "check"),
+  /** Line that lights the reader's green LED. */
+  led: v.optional(FeedbackLineSchema),
+  /** Line that sounds the reader's buzzer. */
+  buzzer: v.optional(FeedbackLineSchema),
+});
+
+/** An output line of the reader. */
+export interface WiegandFeedbackLine {
+  readonly chip: string;
+  readonly line: number;
+  readonly activeLow: boolean;
+}
+
+/** Options of one reader. */
+export interface WiegandOptions {
+  readonly chip: string;
+  readonly data0: number;
+  readonly data1: number;
+  readonly bias: "as-is" | "pull-up";
+  readonly frameGapMs: number;
+  readonly parity: "check" | "ignore";
+  readonly led?: WiegandFeedbackLine | undefined;
+  readonly buzzer?: WiegandFeedbackLine | undefined;
+}
+
+/**
+ * Wiegand reader on two GPIO lines: cards of 16 to 128 bits, keys of 4 and 8 bits. One-way: that it
+ * is there shows only when a card is read.
+ */
+export const wiegand: GpioReaderDriver<WiegandOptions> = defineDriver({
+  id: "wiegand",
+  kind: "card-reader",
+  bus: "gpio",
+  optionsSchema: WiegandSchema,
+  parseOptions: (raw: unknown): WiegandOptions => v.parse(WiegandSchema, raw),
+  open: (host, options: WiegandOptions, signal) => WiegandReader.open(host, options, signal),
+});

@@ -1,0 +1,262 @@
+import type { Cancel, GpioLine } from "../../../hal/mod.ts";
+import type {
+  CardReader,
+  GpioDriverHost,
+  InputLine,
+  OutputLine,
+  ReaderEvent,
+  ReaderFeedback,
+} from "../../contract.ts";
+import { FRAME_BITS_MAX, readFrame, type WiegandFrame, type WiegandPulse } from "./frame.ts";
+import type { WiegandFeedbackLine, WiegandOptions } from "./mod.ts";
+
+/** Pulses kept of one burst; a line that never falls silent does not fill the memory. */
+const PULSES_MAX = FRAME_BITS_MAX + 1;
+/** Refused frames told one by one; beyond it only their number, once a minute. */
+const REFUSALS_LOGGED_A_MINUTE = 5;
+const MINUTE_MS = 60_000;
+/** Wait before a vanished chip is asked for again. */
+const RETRY_MS = 2_000;
+
+const ADVICE: Readonly<Record<Extract<WiegandFrame, { kind: "refused" }>["why"], string>> = {
+  length: "a burst of pulses is no card; look for noise on the wires",
+  glitch: "pulses came closer than a reader sends them; look for noise, shield the cable",
+  parity: "a card's parity does not hold; if its format has none, set parity: ignore",
+  swapped: "D0 and D1 are exchanged; swap the wires, or data0 and data1 in box.yaml",
+};
+
+/** LED and buzzer for a feedback: on and off in turn, in ms. */
+const LED_MS: Readonly<Record<ReaderFeedback, readonly number[] | boolean>> = {
+  granted: [2_000],
+  denied: false,
+  idle: false,
+  locked: false,
+  free: true,
+  alarm: false,
+};
+const BUZZER_MS: Readonly<Record<ReaderFeedback, readonly number[]>> = {
+  granted: [150],
+  denied: [100, 100, 100, 100, 100],
+  idle: [],
+  locked: [],
+  free: [],
+  alarm: [500, 300, 500, 300, 500],
+};
+
+/** A line that plays a pattern and then rests. */
+class Signal {
+  readonly #line: GpioLine;
+  readonly #host: GpioDriverHost;
+  #resting = false;
+  #cancel: Cancel = () => {};
+
+  constructor(line: GpioLine, host: GpioDriverHost) {
+    this.#line = line;
+    this.#host = host;
+  }
+
+  rest(active: boolean): void {
+    this.#resting = active;
+    this.play([]);
+  }
+
+  play(pattern: readonly number[], active = true): void {
+    this.#cancel();
+    const [firstMs, ...rest] = pattern;
+    try {
+      this.#line.write(firstMs === undefined ? this.#resting : active);
+    } catch (error) {
+      this.#host.log("error", "a reader's LED or buzzer line is lost", { cause: String(error) });
+      return;
+    }
+    if (firstMs === undefined) return;
+    this.#cancel = this.#host.clock.schedule(firstMs, () => this.play(rest, !active));
+  }
+
+  async close(): Promise<void> {
+    this.rest(false);
+    await this.#line[Symbol.asyncDispose]();
+  }
+}
+
+/** One reader on two data lines. */
+export class WiegandReader implements CardReader, AsyncDisposable {
+  /** A Wiegand reader has no address. */
+  readonly address = 0;
+  readonly #host: GpioDriverHost;
+  readonly #options: WiegandOptions;
+  readonly #led: Signal | undefined;
+  readonly #buzzer: Signal | undefined;
+  readonly #listeners = new Set<(event: ReaderEvent) => void>();
+  readonly #closing = new AbortController();
+  readonly #following: Promise<void>;
+  #pulses: WiegandPulse[] = [];
+  #cancelFrame: Cancel = () => {};
+  #linesFollowed = 0;
+  #refusals = 0;
+  #refusalsFromMs = -Infinity;
+
+  private constructor(
+    host: GpioDriverHost,
+    options: WiegandOptions,
+    lines: readonly GpioLine[],
+    led: Signal | undefined,
+    buzzer: Signal | undefined,
+    signal: AbortSignal,
+  ) {
+    this.#host = host;
+    this.#options = options;
+    this.#led = led;
+    this.#buzzer = buzzer;
+    const end = AbortSignal.any([signal, this.#closing.signal]);
+    const follow = ([bit, line]: readonly [0 | 1, GpioLine]) => this.#follow(bit, line, end);
+    this.#following = Promise.all([follow([0, lines[0]!]), follow([1, lines[1]!])]).then(() => {});
+  }
+
+  /** Takes the reader's lines. @throws `HalError` when one cannot be had. */
+  static async open(
+    host: GpioDriverHost,
+    options: WiegandOptions,
+    signal: AbortSignal,
+  ): Promise<WiegandReader> {
+    await using stack = new AsyncDisposableStack();
+    const output = async (settings: WiegandFeedbackLine | undefined) =>
+      settings === undefined ? undefined : new Signal(
+        stack.use(await host.gpio.request({ ...settings, direction: "output" }, signal)),
+        host,
+      );
+    const [led, buzzer] = [await output(options.led), await output(options.buzzer)];
+    const lines: GpioLine[] = [];
+    for (const line of [options.data0, options.data1]) {
+      lines.push(stack.use(await host.gpio.request(dataLine(options, line), signal)));
+    }
+    for (const [index, line] of lines.entries()) {
+      if (!line.read()) continue;
+      // Pulses still show as edges, so this is advice and not a refusal.
+      host.log("warn", `D${index} rests low; is the reader powered, and is there a pull-up?`);
+    }
+    stack.move();
+    return new WiegandReader(host, options, lines, led, buzzer, signal);
+  }
+
+  /** Whether both data lines are there; a reader that is unplugged does not show. */
+  online(): boolean {
+    return this.#linesFollowed === 2;
+  }
+
+  /** See {@link CardReader.onEvent}. */
+  onEvent(listener: (event: ReaderEvent) => void): Cancel {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Lights and sounds what is wired; without LED and buzzer lines it does nothing. */
+  show(feedback: ReaderFeedback): void {
+    const led = LED_MS[feedback];
+    if (typeof led === "boolean") {
+      // A refusal leaves the resting light alone.
+      if (feedback !== "denied") this.#led?.rest(led);
+    } else this.#led?.play(led);
+    if (BUZZER_MS[feedback].length > 0) this.#buzzer?.play(BUZZER_MS[feedback]);
+  }
+
+  /** A Wiegand reader has no relays. @throws RangeError */
+  output(index: number): OutputLine {
+    throw new RangeError(`a Wiegand reader has no output ${index}`);
+  }
+
+  /** A Wiegand reader has no contacts. @throws RangeError */
+  input(index: number): InputLine {
+    throw new RangeError(`a Wiegand reader has no input ${index}`);
+  }
+
+  /** Lets go of all lines; twice is fine. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    await this.#following;
+    this.#cancelFrame();
+    await this.#led?.close();
+    await this.#buzzer?.close();
+    this.#emit({ kind: "offline", reason: "closed" });
+  }
+
+  async #follow(bit: 0 | 1, first: GpioLine, end: AbortSignal): Promise<void> {
+    let line: GpioLine | undefined = first;
+    while (!end.aborted) {
+      try {
+        const number = bit === 0 ? this.#options.data0 : this.#options.data1;
+        line ??= await this.#host.gpio.request(dataLine(this.#options, number), end);
+        if (++this.#linesFollowed === 2) this.#emit({ kind: "online", identity: undefined });
+        try {
+          for await (const edge of line.edges(end)) {
+            if (edge.active) this.#take({ bit, atMs: edge.atMonotonicMs });
+          }
+        } finally {
+          if (this.#linesFollowed-- === 2 && !end.aborted) {
+            this.#emit({ kind: "offline", reason: "bus-lost" });
+          }
+        }
+      } catch (error) {
+        if (end.aborted) break;
+        this.#host.log("error", "a data line is lost; it is asked for again", {
+          line: `D${bit}`,
+          cause: String(error),
+        });
+      }
+      await line?.[Symbol.asyncDispose]();
+      line = undefined;
+      await this.#host.clock.sleep(RETRY_MS, end).catch(() => {});
+    }
+    await line?.[Symbol.asyncDispose]();
+  }
+
+  #take(pulse: WiegandPulse): void {
+    if (this.#pulses.length < PULSES_MAX) this.#pulses.push(pulse);
+    this.#cancelFrame();
+    this.#cancelFrame = this.#host.clock.schedule(this.#options.frameGapMs, () => this.#finish());
+  }
+
+  #finish(): void {
+    // The two lines report by themselves: only their stamps say who came first.
+    const pulses = this.#pulses.sort((a, b) => a.atMs - b.atMs);
+    this.#pulses = [];
+    const receivedMonotonicMs = pulses.at(-1)!.atMs;
+    const frame = readFrame(pulses, this.#options.parity === "check");
+    switch (frame.kind) {
+      case "card":
+        this.#emit({ kind: "card", bits: frame.bits, data: frame.data, receivedMonotonicMs });
+        break;
+      case "key":
+        this.#emit({ kind: "keys", keys: frame.key, receivedMonotonicMs });
+        break;
+      case "refused":
+        this.#refuse(frame);
+        break;
+      default:
+        frame satisfies never;
+    }
+  }
+
+  #refuse(frame: Extract<WiegandFrame, { kind: "refused" }>): void {
+    const nowMs = this.#host.clock.monotonicMs();
+    if (nowMs - this.#refusalsFromMs > MINUTE_MS) {
+      if (this.#refusals > REFUSALS_LOGGED_A_MINUTE) {
+        this.#host.log("warn", "more frames were refused", {
+          frames: this.#refusals - REFUSALS_LOGGED_A_MINUTE,
+        });
+      }
+      [this.#refusals, this.#refusalsFromMs] = [0, nowMs];
+    }
+    if (++this.#refusals > REFUSALS_LOGGED_A_MINUTE) return;
+    this.#host.log("warn", ADVICE[frame.why], { pulses: frame.pulses });
+  }
+
+  #emit(event: ReaderEvent): void {
+    for (const listener of [...this.#listeners]) listener(event);
+  }
+}
+
+function dataLine({ chip, bias }: WiegandOptions, line: number) {
+  return { chip, line, bias, activeLow: true, direction: "input" } as const;
+}
