@@ -8,6 +8,7 @@
 import { type Cancel, HalError, type SerialChunk, type SerialPort } from "../../../hal/mod.ts";
 import type { CardReader, ReaderBus, SerialDriverHost } from "../../contract.ts";
 import { type Frame, FrameDecoder } from "./frame.ts";
+import { checkKey, keySource, OsdpKeyError } from "./key.ts";
 import type { OsdpOptions } from "./options.ts";
 import { OsdpReader } from "./reader.ts";
 
@@ -29,6 +30,8 @@ const MISSED_GAP_MS = 40;
 const FAILING_RETRY_MS = 1_000;
 /** Frames that may go before polls in a row: orders must not keep every reader from being heard. */
 const URGENT_RUN_MAX = 8;
+/** How long an installer has for bringing a reader into installation mode. */
+const INSTALL_MS_MAX = 60_000;
 const REOPEN_MS_MIN = 250;
 const REOPEN_MS_MAX = 5_000;
 
@@ -73,7 +76,9 @@ export class OsdpBus implements ReaderBus {
   private constructor(host: SerialDriverHost, options: readonly OsdpOptions[]) {
     this.#host = host;
     const wake = () => this.#plan();
-    this.#readers = options.map((one) => new OsdpReader(one, host.clock, host.log, wake));
+    this.#readers = options.map((one) =>
+      new OsdpReader(one, keySource(one), host.clock, host.log, wake)
+    );
     this.#replyMs = new Map(this.#readers.map((reader, i) => [reader, options[i]!.replyMs]));
   }
 
@@ -103,10 +108,58 @@ export class OsdpBus implements ReaderBus {
 
   /** See {@link ReaderBus.reader}. @throws RangeError when the bus was opened without that address. */
   reader(address: number): CardReader {
+    return this.#reader(address);
+  }
+
+  #reader(address: number): OsdpReader {
     const reader = this.#readers.find((one) => one.address === address);
     if (reader !== undefined) return reader;
     const known = this.#readers.map((one) => one.address).join(", ");
     throw new RangeError(`no reader with address ${address} on this bus; there are: ${known}`);
+  }
+
+  /**
+   * Puts a new key of 16 bytes into the reader at `address` (KEYSET). It is the installer's act: with
+   * `from: "default"` whoever listens on the line meanwhile learns the key, so the reader should be
+   * alone at a bench. Resolves when a session under the new key has been made; the reader keeps to it
+   * from then on, and box.yaml has to be given it. After a failure it is back under what was
+   * configured; after a `timeout` the reader may have taken the key all the same.
+   *
+   * @throws {@link OsdpKeyError}; RangeError for a key or address that is none; the signal's reason.
+   */
+  async installKey(
+    address: number,
+    key: Uint8Array,
+    options: { readonly from: "default" | "current"; readonly timeoutMs?: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    signal.throwIfAborted();
+    this.#abort.signal.throwIfAborted();
+    checkKey(key);
+    const reader = this.#reader(address);
+    const ended = Promise.withResolvers<void>();
+    const giveUp = (error: (why: string) => unknown) =>
+      ended.reject(error(reader.abandonInstall()));
+    reader.install(
+      key.slice(),
+      options.from,
+      ended.resolve,
+      (why) => giveUp(() => new OsdpKeyError("refused", why)),
+    );
+    const cancel = this.#host.clock.schedule(options.timeoutMs ?? INSTALL_MS_MAX, () => {
+      giveUp((why) => new OsdpKeyError("timeout", `the key was not installed in time: ${why}`));
+    });
+    const aborted = () => giveUp(() => signal.reason);
+    const closed = () => giveUp(() => new OsdpKeyError("closed", "the bus was closed"));
+    signal.addEventListener("abort", aborted, { once: true });
+    this.#abort.signal.addEventListener("abort", closed, { once: true });
+    try {
+      await ended.promise;
+    } finally {
+      cancel();
+      signal.removeEventListener("abort", aborted);
+      this.#abort.signal.removeEventListener("abort", closed);
+    }
   }
 
   /** What the line has seen so far. */

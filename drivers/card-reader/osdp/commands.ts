@@ -19,6 +19,9 @@ export const COMMAND = {
   buzzer: 0x6a,
   text: 0x6b,
   communication: 0x6e,
+  keySet: 0x75,
+  challenge: 0x76,
+  cryptogram: 0x77,
 } as const;
 
 /** Control codes of an output (§6, OUT): permanent and timed state are two layers. */
@@ -99,7 +102,13 @@ export type Command =
     /** Printable ASCII, at most 255 bytes. */
     readonly text: Uint8Array;
   }
-  | { readonly kind: "communication"; readonly address: number; readonly baudRate: number };
+  | { readonly kind: "communication"; readonly address: number; readonly baudRate: number }
+  /** A new key of the secure channel, 16 bytes; only ever sent in it. */
+  | { readonly kind: "keySet"; readonly key: Uint8Array }
+  /** CHLNG: the controller's random number, 8 bytes. */
+  | { readonly kind: "challenge"; readonly random: Uint8Array }
+  /** SCRYPT: the controller's proof, 16 bytes. */
+  | { readonly kind: "cryptogram"; readonly cryptogram: Uint8Array };
 
 /** Code and data of a command or reply. */
 export interface Message {
@@ -121,6 +130,8 @@ export class OsdpCodecError extends Error {
 }
 
 const NO_DATA = new Uint8Array();
+/** The only kind of key that KEYSET knows: the secure channel's base key. */
+const KEY_TYPE_BASE = 1;
 
 /** Lays out a command. @throws {@link OsdpCodecError} `value` when a field does not fit. */
 export function encodeCommand(command: Command): Message {
@@ -162,6 +173,12 @@ export function encodeCommand(command: Command): Message {
         data: octets(address, ...u16(baudRate & 0xffff), ...u16(baudRate >>> 16)),
       };
     }
+    case "keySet":
+      return { id, data: octets(KEY_TYPE_BASE, command.key.length, ...command.key) };
+    case "challenge":
+      return { id, data: command.random };
+    case "cryptogram":
+      return { id, data: command.cryptogram };
     default:
       return command satisfies never;
   }
@@ -221,6 +238,14 @@ export function decodeCommand({ id, data }: Message): Command {
         address: data[0]!,
         baudRate: u32At(data, 1),
       });
+    case COMMAND.keySet:
+      if (data.length < 2) throw wrongLength(id, data, "2 bytes or more");
+      if (data[0] !== KEY_TYPE_BASE) throw new OsdpCodecError("value", `key of type ${data[0]}`);
+      return exactly(data, 2 + data[1]!, { kind: "keySet", key: data.slice(2) });
+    case COMMAND.challenge:
+      return exactly(data, 8, { kind: "challenge", random: data });
+    case COMMAND.cryptogram:
+      return exactly(data, 16, { kind: "cryptogram", cryptogram: data });
     default:
       throw new OsdpCodecError("unknown", `command ${hex(id)}`);
   }

@@ -19,9 +19,10 @@ export {
   type FrameSequence,
   type SecurityBlock,
 } from "./frame.ts";
+export { OsdpKeyError } from "./key.ts";
 export { type OsdpOptions, OsdpOptionsSchema, parseOsdpOptions } from "./options.ts";
 
-/** OSDP v2 reader in clear text, 9600 to 230400 8N1. IEC 60839-11-5. */
+/** OSDP v2 reader in clear text or the secure channel, 9600 to 230400 8N1. IEC 60839-11-5. */
 export const osdp: ReaderBusDriver<OsdpOptions> = defineDriver({
   id: "osdp",
   kind: "card-reader",

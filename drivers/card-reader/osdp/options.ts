@@ -5,6 +5,7 @@
  */
 import * as v from "valibot";
 import type { FrameCheck } from "./frame.ts";
+import { keyFault } from "./key.ts";
 
 const ms = (least: number, most: number) =>
   v.pipe(
@@ -30,6 +31,10 @@ export interface OsdpOptions {
   readonly led: boolean;
   /** Whether its buzzer sounds. */
   readonly buzzer: boolean;
+  /** Key of its secure channel, 32 hex digits. A secret: it must not get into a log or an event. */
+  readonly key?: string;
+  /** File that holds the key. With either, clear text is refused. */
+  readonly keyFile?: string;
 }
 
 /** The schema of a reader's options. */
@@ -53,9 +58,43 @@ export const OsdpOptionsSchema: v.GenericSchema<unknown, OsdpOptions> = v.strict
   led: v.optional(v.boolean("expected true or false"), true),
   /** Whether its buzzer sounds. */
   buzzer: v.optional(v.boolean("expected true or false"), true),
+  /** Key of its secure channel. */
+  key: v.exactOptional(v.pipe(
+    v.string("expected a key of 32 hex digits, in quotes"),
+    v.rawCheck(({ dataset, addIssue }) => {
+      const fault = dataset.typed ? keyFault(dataset.value) : undefined;
+      // A message that quoted it would put the better part of a mistyped key into a log.
+      if (fault !== undefined) addIssue({ message: fault, received: "something else" });
+    }),
+  )),
+  /** Absolute path of a file that holds the key, in the data folder; instead of `key`. */
+  keyFile: v.exactOptional(
+    v.pipe(v.string("expected a path"), v.startsWith("/", "expected an absolute path")),
+  ),
 });
+
+const OneKeySchema = v.pipe(
+  OsdpOptionsSchema,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed || dataset.value.key === undefined) return;
+    const { keyFile } = dataset.value;
+    if (keyFile === undefined) return;
+    const input = { keyFile };
+    addIssue({
+      message: "expected either key or keyFile",
+      received: "both",
+      path: [{ type: "object", origin: "value", input, key: "keyFile", value: keyFile }],
+    });
+  }),
+);
 
 /** Parses one reader's options. @throws a `ValiError` naming the field. */
 export function parseOsdpOptions(raw: unknown): OsdpOptions {
-  return v.parse(OsdpOptionsSchema, raw);
+  return v.parse(OneKeySchema, withoutBareKey(raw));
+}
+
+/** A key that YAML took for a number would be quoted in the message about it. */
+function withoutBareKey(raw: unknown): unknown {
+  if (typeof raw !== "object" || raw === null || !("key" in raw)) return raw;
+  return typeof raw.key === "string" ? raw : { ...raw, key: null };
 }

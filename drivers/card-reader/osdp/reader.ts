@@ -16,6 +16,7 @@ import type {
   ReaderIdentity,
 } from "../../contract.ts";
 import { COMMAND, type Command, encodeCommand } from "./commands.ts";
+import { checkIndex, type Exchange, order, type Outgoing } from "./exchange.ts";
 import { encodeFrame, type Frame, type FrameSequence } from "./frame.ts";
 import { OsdpOutput } from "./lines.ts";
 import type { OsdpOptions } from "./options.ts";
@@ -23,6 +24,8 @@ import { OrderQueue, OUTPUTS_MAX } from "./orders.ts";
 import { quietLog } from "./quiet_log.ts";
 import { CAPABILITY, type Capability, decodeReply, NAK, REPLY, type Reply } from "./replies.ts";
 import { identityOf, ReaderReports } from "./reports.ts";
+import { SCBK_D } from "./secure_crypto.ts";
+import { type KeySource, SecureLink, type Verdict } from "./secure_link.ts";
 
 /** Contacts of one reader: ISTATR may list more, no sold reader has them. */
 const INPUTS_MAX = 32;
@@ -39,24 +42,7 @@ const REFUSALS_MAX = 3;
 /** Wait before a reader that refuses to talk is started anew. */
 const REFUSED_WAIT_MS = 1_000;
 
-type Phase = "probe" | "start" | "drain" | "online";
-
-interface Exchange {
-  readonly command: Command;
-  readonly sequence: FrameSequence;
-  readonly bytes: Uint8Array;
-  readonly expiresMs: number | undefined;
-  readonly onWritten: ((atMonotonicMs: number) => void) | undefined;
-  /** Refusals of these very bytes. */
-  refusals: number;
-}
-
-/** A frame to send. */
-export interface Outgoing {
-  readonly bytes: Uint8Array;
-  /** Call it when the line has taken the bytes. */
-  readonly onWritten: ((atMonotonicMs: number) => void) | undefined;
-}
+type Phase = "probe" | "secure" | "start" | "drain" | "online";
 
 /** One reader on a bus. */
 export class OsdpReader implements CardReader {
@@ -71,6 +57,9 @@ export class OsdpReader implements CardReader {
   readonly #outputs = new Map<number, OsdpOutput>();
   readonly #orders = new OrderQueue(this.#outputs);
   readonly #unsupported = new Set<number>();
+  /** There where a key is configured: then nothing but it is believed, and nothing goes past it. */
+  #link: SecureLink | undefined;
+  readonly #keyed: boolean;
   #phase: Phase = "probe";
   #steps: Command[] = [];
   #exchange: Exchange | undefined;
@@ -88,7 +77,13 @@ export class OsdpReader implements CardReader {
   #announced: boolean | undefined;
 
   /** `wake` is called when something waits that should not wait for the next poll. */
-  constructor(options: OsdpOptions, clock: Clock, log: DriverLog, wake: () => void) {
+  constructor(
+    options: OsdpOptions,
+    key: KeySource | undefined,
+    clock: Clock,
+    log: DriverLog,
+    wake: () => void,
+  ) {
     this.address = options.address;
     this.#options = options;
     this.#clock = clock;
@@ -97,6 +92,8 @@ export class OsdpReader implements CardReader {
       (level, message, fields) => log(level, message, { address: options.address, ...fields }),
     );
     this.#wake = wake;
+    this.#keyed = key !== undefined;
+    this.#link = key && new SecureLink(key, this.#log);
     this.#reports = new ReaderReports(this.#log, this.#fault, () => this.#isOld());
     this.#lastReplyMs = clock.monotonicMs();
     this.#soundMs = this.#lastReplyMs;
@@ -140,7 +137,7 @@ export class OsdpReader implements CardReader {
   input(index: number): InputLine {
     checkIndex("input", index, INPUTS_MAX);
     // It may be connected already, and an unchanged contact is not reported again.
-    if (this.#phase !== "probe" && !this.#reports.knows(index)) {
+    if (this.#phase !== "probe" && this.#phase !== "secure" && !this.#reports.knows(index)) {
       this.#steps.push({ kind: "inputStatus" });
     }
     return this.#reports.input(index);
@@ -173,10 +170,12 @@ export class OsdpReader implements CardReader {
     }
     const { command, expiresMs, onWritten } = this.#choose(nowMs);
     const { id, data } = encodeCommand(command);
+    const { security, seal } = this.#link?.wrap(data) ?? {};
     const sequence = this.#sequence;
     this.#sequence = sequence === 3 ? 1 : (sequence + 1) as FrameSequence;
     const { address, check } = this.#options;
-    const bytes = encodeFrame({ address, reply: false, sequence, check, id, data });
+    const fields = { address, reply: false, sequence, check, id, data };
+    const bytes = encodeFrame(security === undefined ? fields : { ...fields, security }, seal);
     this.#written = false;
     this.#exchange = { command, sequence, bytes, expiresMs, onWritten, refusals: 0 };
     return this.#outgoing(this.#exchange);
@@ -186,20 +185,27 @@ export class OsdpReader implements CardReader {
   accept(frame: Frame, receivedMs: number): boolean {
     const exchange = this.#exchange;
     if (exchange === undefined || !frame.reply || frame.address !== this.address) return false;
-    const busy = frame.id === REPLY.busy;
+    const busy = frame.id === REPLY.busy && frame.security === undefined;
     // BUSY comes with sequence 0, whatever the command had.
     if (frame.sequence !== exchange.sequence && !(busy && frame.sequence === 0)) return false;
     // A reader answers with the check it was asked with; one byte of sum would let noise through.
-    if (frame.security !== undefined || frame.check !== this.#options.check) return false;
+    if (frame.check !== this.#options.check) return false;
+    const verdict = busy ? plainMessage(frame) : this.#judge(frame, exchange.command, receivedMs);
+    if (verdict.kind === "stray") return false;
+    this.#misses = 0;
+    const hurried = this.#phase === "start" || this.#phase === "secure";
+    this.dueMs = receivedMs + (hurried ? 0 : this.#options.pollMs);
+    if (verdict.kind !== "message") {
+      this.#turned(verdict, receivedMs);
+      return true;
+    }
     let reply: Reply | undefined;
     try {
-      reply = decodeReply(frame);
+      reply = decodeReply(verdict.message);
     } catch (cause) {
       // Its check was right, so it is what the reader meant; asking again would not mend it.
       this.#log("warn", "a reply that cannot be read", { cause: (cause as Error).message });
     }
-    this.#misses = 0;
-    this.dueMs = receivedMs + (this.#phase === "start" ? 0 : this.#options.pollMs);
     if (busy) {
       this.dueMs = receivedMs + BUSY_WAIT_MS;
       this.#checkOffline(receivedMs, "protocol");
@@ -211,6 +217,42 @@ export class OsdpReader implements CardReader {
     if (reply?.kind === "nak") this.#refused(exchange, reply.code, receivedMs);
     else this.#answered(exchange, reply, receivedMs);
     return true;
+  }
+
+  /**
+   * Puts `key` into the reader, in a session under the public default key or its current one; until
+   * that is over it is offline. Calls either `done` or `failed`, unless it is given up.
+   */
+  install(
+    key: Uint8Array,
+    from: "default" | "current",
+    done: () => void,
+    failed: (why: string) => void,
+  ): void {
+    const before = this.#link;
+    if (before?.installing) throw new RangeError("a key is being installed already");
+    if (from === "current" && before === undefined) {
+      throw new RangeError("the reader has no key in box.yaml; install from the default key");
+    }
+    const link = before ?? new SecureLink(() => SCBK_D, this.#log);
+    this.#link = link;
+    link.install(key, from, done, failed);
+    this.#startAnew();
+  }
+
+  /** Gives an installation up and goes back to what was configured; says what was in its way. */
+  abandonInstall(): string {
+    const why = this.#link?.abandon() ?? "";
+    if (!this.#keyed) this.#link = undefined;
+    this.#startAnew();
+    return why;
+  }
+
+  #startAnew(): void {
+    this.#restart();
+    this.#goOffline("protocol");
+    this.dueMs = this.#clock.monotonicMs();
+    this.#wake();
   }
 
   /** Says that no reply came in time. */
@@ -245,6 +287,9 @@ export class OsdpReader implements CardReader {
     switch (this.#phase) {
       case "probe":
         return order({ kind: "id" });
+      case "secure":
+        // The answer to one step has put the next one there.
+        return order(this.#nextStep() ?? { kind: "id" });
       case "start":
       case "drain":
       case "online": {
@@ -265,7 +310,53 @@ export class OsdpReader implements CardReader {
     }
   }
 
+  /** Whether a reply may be believed; without a key, all that comes without a security block. */
+  #judge(frame: Frame, command: Command, nowMs: number): Verdict {
+    if (this.#link !== undefined) return this.#link.read(frame, command, nowMs);
+    return frame.security === undefined ? plainMessage(frame) : { kind: "stray" };
+  }
+
+  /** The secure channel took a turn. */
+  #turned(verdict: Exclude<Verdict, { kind: "message" | "stray" }>, nowMs: number): void {
+    switch (verdict.kind) {
+      case "step":
+        this.#exchange = undefined;
+        return this.#shake(nowMs);
+      case "ready":
+        this.#exchange = undefined;
+        return this.#begin();
+      case "again":
+        this.#restart();
+        this.dueMs = nowMs;
+        return;
+      case "lost":
+        this.#log("warn", "the secure session is lost and made anew", { cause: verdict.why });
+        this.#restart();
+        this.dueMs = nowMs + this.#link!.retryMs(nowMs);
+        return this.#checkOffline(nowMs, "protocol");
+      case "failed":
+        return this.#unsafe(nowMs);
+      default:
+        return verdict satisfies never;
+    }
+  }
+
+  /** Puts the next step of the handshake where it is the next thing to be sent. */
+  #shake(nowMs: number): void {
+    const step = this.#link!.step();
+    if (step === undefined) return this.#unsafe(nowMs);
+    this.#steps = [step];
+  }
+
+  /** No secure channel, so no reader; it is tried again, never without one. */
+  #unsafe(nowMs: number): void {
+    this.#restart();
+    this.#goOffline("protocol");
+    this.dueMs = nowMs + this.#link!.retryMs(nowMs);
+  }
+
   #restart(): void {
+    this.#link?.reset();
     this.#phase = "probe";
     this.#sequence = 0;
     this.#exchange = undefined;
@@ -275,10 +366,18 @@ export class OsdpReader implements CardReader {
   #answered(exchange: Exchange, reply: Reply | undefined, receivedMs: number): void {
     this.#exchange = undefined;
     if (this.#phase === "probe") {
-      this.#identity = reply?.kind === "identity" ? identityOf(reply) : undefined;
-      this.#begin();
+      this.#identity = undefined;
+      if (this.#link === undefined) this.#begin();
+      else {
+        this.#phase = "secure";
+        this.#steps = [{ kind: "capabilities" }];
+        this.dueMs = receivedMs;
+      }
+    } else if (this.#phase === "secure" && this.#steps.length === 0) {
+      return this.#shake(receivedMs);
     }
-    if (reply?.kind === "capabilities") this.#capabilities(reply.capabilities);
+    if (reply?.kind === "identity") this.#identity = identityOf(reply);
+    else if (reply?.kind === "capabilities") this.#capabilities(reply.capabilities);
     else if (reply !== undefined) this.#reports.take(reply, receivedMs);
     this.#advance(exchange, reply);
   }
@@ -289,6 +388,8 @@ export class OsdpReader implements CardReader {
     if (this.#announced !== true) this.#soundMs = this.#lastReplyMs;
     this.#unsupported.clear();
     this.#steps = [
+      // What it said of itself before it had proved anything is asked again.
+      ...(this.#link === undefined ? [] : [{ kind: "id" } as const]),
       { kind: "capabilities" },
       { kind: "localStatus" },
       { kind: "inputStatus" },
@@ -344,7 +445,9 @@ export class OsdpReader implements CardReader {
         break;
       case NAK.secureChannelNeeded:
       case NAK.secureChannelCondition:
-        this.#log("error", "the reader demands a secure channel; take it out of secure mode", {
+        // Not even its name without a secure channel: then that comes first.
+        if (this.#link !== undefined && !this.#link.up) break;
+        this.#log("error", "the reader demands a secure channel; put its key into box.yaml", {
           command: kind,
         });
         this.#restart();
@@ -388,11 +491,6 @@ export class OsdpReader implements CardReader {
   }
 }
 
-function order(command: Command): { command: Command; expiresMs?: number; onWritten?: undefined } {
-  return { command };
-}
-
-function checkIndex(what: string, index: number, max: number): void {
-  if (Number.isInteger(index) && index >= 0 && index < max) return;
-  throw new RangeError(`reader ${what} ${index}: expected 0 to ${max - 1}`);
+function plainMessage({ id, data }: Frame): Verdict & { kind: "message" } {
+  return { kind: "message", message: { id, data } };
 }

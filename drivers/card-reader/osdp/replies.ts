@@ -26,6 +26,8 @@ export const REPLY = {
   raw: 0x50,
   keypad: 0x53,
   communication: 0x54,
+  cryptogram: 0x76,
+  initialMac: 0x78,
   busy: 0x79,
 } as const;
 
@@ -84,6 +86,10 @@ export type Reply =
   }
   | { readonly kind: "keypad"; readonly reader: number; readonly digits: Uint8Array }
   | { readonly kind: "communication"; readonly address: number; readonly baudRate: number }
+  /** CCRYPT: who the reader is, its random number and its proof. */
+  | { readonly kind: "cryptogram"; readonly data: Uint8Array }
+  /** RMAC_I: the MAC that the first command is chained to. */
+  | { readonly kind: "initialMac"; readonly data: Uint8Array }
   | { readonly kind: "busy" };
 
 /** Reads a reply. @throws {@link OsdpCodecError}. */
@@ -132,6 +138,12 @@ export function decodeReply({ id, data }: Message): Reply {
     case REPLY.communication:
       length(id, data, 5);
       return { kind: "communication", address: data[0]!, baudRate: u32At(data, 1) };
+    case REPLY.cryptogram:
+      length(id, data, 32);
+      return { kind: "cryptogram", data };
+    case REPLY.initialMac:
+      length(id, data, 16);
+      return { kind: "initialMac", data };
     case REPLY.busy:
       length(id, data, 0);
       return { kind: "busy" };
@@ -186,6 +198,9 @@ export function encodeReply(reply: Reply): Message {
       const { address, baudRate } = reply;
       return { id, data: octets(address, ...u16(baudRate & 0xffff), ...u16(baudRate >>> 16)) };
     }
+    case "cryptogram":
+    case "initialMac":
+      return { id, data: reply.data };
     default:
       return reply satisfies never;
   }

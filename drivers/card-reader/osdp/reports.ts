@@ -73,6 +73,8 @@ export class ReaderReports {
       case "outputStatus":
       case "readerStatus":
       case "communication":
+      case "cryptogram":
+      case "initialMac":
       case "busy":
         return;
       default:

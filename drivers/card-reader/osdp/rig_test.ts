@@ -51,6 +51,8 @@ export async function openRig(
   options: {
     readonly absent?: readonly number[];
     readonly driver?: object;
+    /** Keys of the driver's options, by address. */
+    readonly keys?: Readonly<Record<number, string>>;
     readonly interfere?: MemoryLineOptions["interfere"];
   } = {},
 ): Promise<Rig> {
@@ -81,7 +83,14 @@ export async function openRig(
       },
     },
     [...readers.map((one) => one.address), ...(options.absent ?? [])]
-      .map((address) => parseOsdpOptions({ address, ...options.driver })),
+      .map((address) => {
+        const key = options.keys?.[address];
+        return parseOsdpOptions({
+          address,
+          ...(key === undefined ? {} : { key }),
+          ...options.driver,
+        });
+      }),
     abort.signal,
   );
   for (const { address } of readers) {
