@@ -59,7 +59,8 @@ export class OsdpReader implements CardReader {
   readonly #unsupported = new Set<number>();
   /** There where a key is configured: then nothing but it is believed, and nothing goes past it. */
   #link: SecureLink | undefined;
-  readonly #keyed: boolean;
+  /** What an installation that is given up goes back to. */
+  #linkBefore: SecureLink | undefined;
   #phase: Phase = "probe";
   #steps: Command[] = [];
   #exchange: Exchange | undefined;
@@ -92,7 +93,6 @@ export class OsdpReader implements CardReader {
       (level, message, fields) => log(level, message, { address: options.address, ...fields }),
     );
     this.#wake = wake;
-    this.#keyed = key !== undefined;
     this.#link = key && new SecureLink(key, this.#log);
     this.#reports = new ReaderReports(this.#log, this.#fault, () => this.#isOld());
     this.#lastReplyMs = clock.monotonicMs();
@@ -235,6 +235,7 @@ export class OsdpReader implements CardReader {
       throw new RangeError("the reader has no key in box.yaml; install from the default key");
     }
     const link = before ?? new SecureLink(() => SCBK_D, this.#log);
+    this.#linkBefore = before;
     this.#link = link;
     link.install(key, from, done, failed);
     this.#startAnew();
@@ -243,7 +244,7 @@ export class OsdpReader implements CardReader {
   /** Gives an installation up and goes back to what was configured; says what was in its way. */
   abandonInstall(): string {
     const why = this.#link?.abandon() ?? "";
-    if (!this.#keyed) this.#link = undefined;
+    this.#link = this.#linkBefore;
     this.#startAnew();
     return why;
   }
@@ -259,6 +260,12 @@ export class OsdpReader implements CardReader {
   missed(nowMs: number): void {
     this.#misses++;
     this.dueMs = nowMs;
+    if (this.#phase === "secure" && this.failing) {
+      this.#log(
+        "error",
+        "the reader is silent in the secure channel's handshake; it may know none",
+      );
+    }
     this.#checkOffline(nowMs, "no-reply");
   }
 
@@ -348,11 +355,11 @@ export class OsdpReader implements CardReader {
     this.#steps = [step];
   }
 
-  /** No secure channel, so no reader; it is tried again, never without one. */
+  /** No secure channel, so no reader; it is tried again as it was configured, never with less. */
   #unsafe(nowMs: number): void {
     this.#restart();
     this.#goOffline("protocol");
-    this.dueMs = nowMs + this.#link!.retryMs(nowMs);
+    this.dueMs = nowMs + (this.#link?.retryMs(nowMs) ?? REFUSED_WAIT_MS);
   }
 
   #restart(): void {

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import type { Cancel } from "../../../hal/mod.ts";
 import { type MemoryLineOptions, memorySerialLine, VirtualClock } from "../../../hal/sim/mod.ts";
 import {
@@ -115,4 +116,16 @@ export async function openRig(
       abort.abort();
     },
   };
+}
+
+/** Presents a card until it is told, which it must be within 10 s. */
+export async function recovers(rig: Rig, address: number): Promise<void> {
+  const told = () => rig.events.filter((event) => event.startsWith(`${address}: card`)).length;
+  const before = told();
+  for (let waitedMs = 0; told() === before; waitedMs += 500) {
+    assert.ok(waitedMs < 10_000, `not back: ${rig.events.join("; ")} ${rig.logs.join("; ")}`);
+    await rig.clock.advance(400);
+    rig.line.reader(address).present(32, Uint8Array.of(0xde, 0xad, 0xbe, 0xef));
+    await rig.clock.advance(100);
+  }
 }

@@ -198,7 +198,7 @@ export class SecureLink {
     if (command.kind === "keySet") {
       // Its acknowledgement may come in clear text: the session under the new key is the proof.
       const answer = message ?? (frame.security === undefined ? clear.message : undefined);
-      if (answer?.id !== REPLY.ack) return this.#keyRefused(answer);
+      if (answer?.id !== REPLY.ack) return this.#keyRefused(message);
       this.#install!.taken = true;
       return { kind: "again" };
     }
@@ -216,7 +216,9 @@ export class SecureLink {
     const install = this.#install!;
     this.#install = undefined;
     install.failed(
-      answer === undefined ? "the reader's answer is not authentic" : "the reader refuses the key",
+      answer === undefined
+        ? "the session was lost before the reader's answer; it may have taken the key"
+        : "the reader refuses the key",
     );
     return { kind: "failed" };
   }
