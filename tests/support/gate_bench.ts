@@ -49,13 +49,23 @@ export const ZHANG: Uint8Array = Uint8Array.of(0x04, 0xa1, 0xb2, 0xc3);
 /** A card of 26 bits, left-aligned, that may not pass at this hour. */
 export const LI: Uint8Array = Uint8Array.of(0x90, 0x63, 0x03, 0x80);
 
-/** Sets a bench up; the box is not started yet. */
-export async function bench(): Promise<Bench> {
+/**
+ * Sets a bench up; the box is not started yet. With `key`, the reader inside demands the secure channel
+ * under it, and box.yaml names `inside.key` in the data folder, which is the caller's to write.
+ */
+export async function bench(key?: Uint8Array): Promise<Bench> {
   const dir = await Deno.makeTempDir({ prefix: "gatehouse-box-" });
   const stop = new AbortController();
   const pair = openPtyPair(clock);
-  const line = simulateOsdpReaders(pair.port, clock, [{ address: 0 }, { address: 1 }], stop.signal);
+  const secure = key === undefined ? {} : { key, secureOnly: true };
+  const line = simulateOsdpReaders(
+    pair.port,
+    clock,
+    [{ address: 0, ...secure }, { address: 1 }],
+    stop.signal,
+  );
   const [data, config] = [join(dir, "data"), join(dir, "box.yaml")];
+  const keyFile = key === undefined ? "" : `, keyFile: ${join(data, "inside.key")}`;
   await Deno.writeTextFile(
     config,
     `
@@ -63,7 +73,7 @@ box: { name: east-gate, timezone: Asia/Shanghai }
 api: { listen: "127.0.0.1:0" }
 buses: [{ id: bus, kind: serial, path: ${pair.path}, baudRate: 38400 }]
 readers:
-  - { id: in, driver: osdp, bus: bus, address: 0, door: main }
+  - { id: in, driver: osdp, bus: bus, address: 0, door: main${keyFile} }
   - { id: out, driver: osdp, bus: bus, address: 1, door: main }
 outputs: [{ id: lock, driver: osdp, reader: in, index: 0 }]
 inputs:
