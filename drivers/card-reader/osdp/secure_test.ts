@@ -194,9 +194,28 @@ Deno.test("a reader without key that is a liar in clear text is not believed", a
   assert.ok(!rig.events.some((event) => event.includes("card") || event.includes("online")));
 });
 
+Deno.test("what is said in clear text before the session, but who it is, is not heard", async () => {
+  let lies = 0;
+  await using rig = await openRig([SECURE], {
+    keys,
+    interfere: (bytes, from) => {
+      // In the place of PDCAP: the housing is open.
+      if (from === "a" || bytes[5] !== 0x46) return [{ bytes }];
+      return lies++ === 0 ? [{ bytes: clearReply(bytes[4]! & 3, 0x48, [1, 0]) }] : [{ bytes }];
+    },
+  });
+  await rig.clock.advance(3_000);
+  assert.ok(lies > 1);
+  assert.deepEqual(rig.events, ["0: online 1.4.2"]);
+});
+
 /** A card in clear text from reader 0, as anyone on the two wires can make it. */
 function clearCard(sequence: number): Uint8Array {
-  const body = [0x53, 0x80, 0x0e, 0, sequence | 0x04, 0x50, 0, 0, 32, 0, ...CARD];
+  return clearReply(sequence, 0x50, [0, 0, 32, 0, ...CARD]);
+}
+
+function clearReply(sequence: number, id: number, data: readonly number[]): Uint8Array {
+  const body = [0x53, 0x80, 0, 0, sequence | 0x04, id, ...data];
   body[2] = body.length + 2;
   const crc = crc16(Uint8Array.from(body));
   return Uint8Array.from([...body, crc & 0xff, crc >> 8]);
