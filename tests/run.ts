@@ -45,11 +45,12 @@ const LIMITS_MINUTES: Readonly<Record<string, number>> = {
   hostile: 15,
   scenario: 15,
   docker: 15,
+  hil: 12,
 };
 const LIMIT_MINUTES = 10;
 const ALONE: ReadonlySet<string> = new Set(["browser", "load", "timing"]);
 /** Slow ones first, so that the short ones fill up the other core. */
-const ORDER = ["unit", "docker", "crash", "hostile", "house"];
+const ORDER = ["unit", "docker", "crash", "hostile", "hil", "house"];
 const AT_ONCE = 2;
 
 const SUMMARY =
