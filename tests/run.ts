@@ -134,7 +134,9 @@ async function run(group: Group, filter: string | undefined, verbose: boolean): 
     number,
     number,
   ];
-  const fault = faultOf(group, status.code, counts !== undefined, passed + failed, filter, failed);
+  // A group that this machine cannot run has said why for each of its tests.
+  const ran = passed + failed + skipped;
+  const fault = faultOf(group, status.code, counts !== undefined, ran, filter, failed);
   const seconds = (performance.now() - startMs) / 1000;
   console.log(
     `${prefix}| ${fault === undefined && failed === 0 ? "done" : "FAILED"} in ${
