@@ -8,7 +8,7 @@ import { osdp } from "../drivers/card-reader/osdp/mod.ts";
 import { gpioOutput } from "../drivers/output/gpio/mod.ts";
 import type { SerialPort } from "../hal/mod.ts";
 import { linuxClock, linuxSerialHost } from "../hal/linux/mod.ts";
-import { VirtualGpio } from "../hal/sim/mod.ts";
+import { ABSENT, VirtualGpio } from "../hal/sim/mod.ts";
 import { Box, BoxMetrics } from "../runtime/box/mod.ts";
 import { openJournal } from "../runtime/journal/mod.ts";
 import { parseBoxConfig } from "../runtime/config/mod.ts";
@@ -113,14 +113,17 @@ export async function benchTap(): Promise<BenchRow[]> {
       stop.signal,
     );
     await using lock = await gpioOutput.open(
-      { clock, log: () => {}, gpio: new VirtualGpio(clock) },
+      { clock, log: () => {}, ...ABSENT, gpio: new VirtualGpio(clock) },
       config.outputs[0]!.on === "reader" ? undefined as never : config.outputs[0]!.options as never,
       stop.signal,
     );
     const devices = {
-      readers: new Map([["in", bus.reader(0)]]),
+      readers: new Map([["in", bus.readers[0]!]]),
       outputs: new Map([["lock", lock]]),
       inputs: new Map(),
+      sensors: new Map(),
+      batons: new Map(),
+      expanders: new Map(),
     };
     const modes = { of: () => "normal" as const, set: () => {} };
     const metrics = new BoxMetrics();

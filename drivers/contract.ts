@@ -5,7 +5,16 @@
  * @module
  */
 import type { GenericSchema } from "valibot";
-import type { Cancel, Clock, GpioHost, SerialPort } from "../hal/mod.ts";
+import type {
+  AnalogHost,
+  Cancel,
+  Clock,
+  GpioHost,
+  HidHost,
+  OneWireHost,
+  SerialPort,
+  SerialSettings,
+} from "../hal/mod.ts";
 
 /** One line of diagnosis from a driver, with fields for the structured log. */
 export type DriverLog = (
@@ -72,19 +81,25 @@ export interface OutputLine {
   onDriven(listener: (active: boolean, atMonotonicMs: number) => void): Cancel;
 }
 
+/**
+ * What is wrong with the wiring of a supervised input: `open` a broken wire, `short` wires that
+ * touch, `contradiction` two contacts of one button or panel that cannot both be right.
+ */
+export type InputFault = "open" | "short" | "contradiction";
+
 /** An input that senses something: a door contact, a button. */
 export interface InputLine {
-  /** Logical level, or `undefined` while it is unknown (reader offline, not read yet). */
+  /** Logical level, or `undefined` while it is unknown (reader offline, wire broken, not read yet). */
   active(): boolean | undefined;
-  /** Calls back on each change, also to and from `undefined`. */
+  /** What is wrong with its wires, as far as the input can tell; `undefined` when nothing is. */
+  fault(): InputFault | undefined;
+  /** Calls back on each change of level or fault, also to and from `undefined`. */
   onChange(listener: (active: boolean | undefined, atMonotonicMs: number) => void): Cancel;
 }
 
 /** One reader, as the runtime sees it. */
 export interface CardReader {
-  /** Its address on the bus. */
-  readonly address: number;
-  /** Whether it answers. */
+  /** Whether it answers. A one-way reader counts as online while its port or line is there. */
   online(): boolean;
   /** Subscribes; the callback runs in the tick in which the bytes were read. */
   onEvent(listener: (event: ReaderEvent) => void): Cancel;
@@ -96,10 +111,10 @@ export interface CardReader {
   input(index: number): InputLine;
 }
 
-/** Several readers on one serial line. Disposal closes the port and reports each offline (`closed`). */
+/** The readers of one serial line. Disposal closes the port and reports each offline (`closed`). */
 export interface ReaderBus extends AsyncDisposable {
-  /** The reader at `address`, one of those that the bus was opened with. @throws RangeError otherwise. */
-  reader(address: number): CardReader;
+  /** In the order of the options that it was opened with. */
+  readonly readers: readonly CardReader[];
 }
 
 /** What a serial driver gets from its host. */
@@ -113,22 +128,55 @@ export interface SerialDriverHost {
   readonly openPort: (signal: AbortSignal) => Promise<SerialPort>;
 }
 
-/** What a GPIO driver gets from its host. */
-export interface GpioDriverHost {
+/** What a driver gets whose device is not on a serial line that `box.yaml` names. */
+export interface DeviceHost {
   readonly clock: Clock;
   readonly log: DriverLog;
+  /** The kernel's chips and the expanders of `box.yaml`, by their names. */
   readonly gpio: GpioHost;
+  /** The kernel's converters and those of expanders. */
+  readonly analog: AnalogHost;
+  readonly hid: HidHost;
+  readonly oneWire: OneWireHost;
+  /** Connects to a local daemon's stream socket, such as pcscd's. @throws `HalError` `not-found`, `permission`. */
+  readonly connectUnix: (path: string, signal: AbortSignal) => Promise<ByteStream>;
 }
 
-/** A driver for readers that share a serial line. `O` are the options of one reader. */
-export interface ReaderBusDriver<O> {
+/** A two-way stream of bytes. Disposal closes it. */
+export interface ByteStream extends AsyncDisposable {
+  /** Waits for bytes; `null` at the end. */
+  read(signal: AbortSignal): Promise<Uint8Array | null>;
+  /** Writes all of `bytes`. */
+  write(bytes: Uint8Array, signal: AbortSignal): Promise<void>;
+}
+
+/** How a serial device is set up unless `box.yaml` says otherwise. */
+export type SerialDefaults = Pick<SerialSettings, "baudRate" | "parity" | "stopBits">;
+
+/** What every driver says of itself. `O` are the options of one device. */
+export interface DriverOf<O> {
+  /** As `driver:` in `box.yaml`; unique within its kind. */
   readonly id: string;
-  readonly kind: "card-reader";
-  readonly bus: "serial";
-  /** Shape of one reader's options, for the published schema of `box.yaml`. */
+  /** Datasheet, protocol document or standard that it follows, with the section. */
+  readonly reference: string;
+  /** Shape of the options, for the published schema of `box.yaml`. */
   readonly optionsSchema: GenericSchema;
-  /** Parses one reader's options. @throws a `ValiError` naming the field. */
+  /** Parses the options. @throws a `ValiError` naming the field. */
   readonly parseOptions: (raw: unknown) => O;
+}
+
+/** What every driver on a serial line says of itself. */
+export interface SerialDriverOf<O> extends DriverOf<O> {
+  readonly bus: "serial";
+  /** Used where the bus of `box.yaml` does not say. */
+  readonly serialDefaults: SerialDefaults;
+  /** Devices on one line; 1 where the protocol has no addresses. */
+  readonly devicesMax: number;
+}
+
+/** A driver for readers on a serial line. */
+export interface ReaderBusDriver<O> extends SerialDriverOf<O> {
+  readonly kind: "card-reader";
   /**
    * Takes the line and starts polling. Resolves as soon as the port is open or being retried;
    * readers that do not answer do not hold it up. `signal` ends everything, as disposal does.
@@ -140,67 +188,132 @@ export interface ReaderBusDriver<O> {
   ) => Promise<ReaderBus>;
 }
 
-/** A driver for one reader on GPIO lines. `O` are its options. */
-export interface GpioReaderDriver<O> {
-  readonly id: string;
-  readonly kind: "card-reader";
-  readonly bus: "gpio";
-  /** Shape of its options, for the published schema of `box.yaml`. */
-  readonly optionsSchema: GenericSchema;
-  /** Parses its options. @throws a `ValiError` naming the field. */
-  readonly parseOptions: (raw: unknown) => O;
-  /** Takes the reader's lines. @throws `HalError` when one cannot be had. */
+/** A driver for one device that is not on a serial line of `box.yaml`. `D` is what it becomes. */
+export interface DeviceDriverOf<O, D> extends DriverOf<O> {
+  readonly bus: "gpio" | "analog" | "hid" | "one-wire" | "socket";
+  /** Takes the device. @throws `HalError` when it cannot be had; a pluggable one that is missing is waited for instead. */
   readonly open: (
-    host: GpioDriverHost,
+    host: DeviceHost,
     options: O,
     signal: AbortSignal,
-  ) => Promise<CardReader & AsyncDisposable>;
+  ) => Promise<D & AsyncDisposable>;
+}
+
+/** A driver for one reader on GPIO lines, USB HID, 1-Wire or a daemon's socket. */
+export interface ReaderDriver<O> extends DeviceDriverOf<O, CardReader> {
+  readonly kind: "card-reader";
 }
 
 /** A driver for one output. */
-export interface OutputDriver<O> {
-  readonly id: string;
+export interface OutputDriver<O> extends DeviceDriverOf<O, OutputLine> {
   readonly kind: "output";
-  readonly bus: "gpio";
-  /** Shape of its options, for the published schema of `box.yaml`. */
-  readonly optionsSchema: GenericSchema;
-  /** Parses its options. @throws a `ValiError` naming the field. */
-  readonly parseOptions: (raw: unknown) => O;
-  readonly open: (
-    host: GpioDriverHost,
-    options: O,
-    signal: AbortSignal,
-  ) => Promise<OutputLine & AsyncDisposable>;
 }
 
 /** A driver for one input. */
-export interface InputDriver<O> {
-  readonly id: string;
+export interface InputDriver<O> extends DeviceDriverOf<O, InputLine> {
   readonly kind: "input";
-  readonly bus: "gpio";
-  /** Shape of its options, for the published schema of `box.yaml`. */
-  readonly optionsSchema: GenericSchema;
-  /** Parses its options. @throws a `ValiError` naming the field. */
-  readonly parseOptions: (raw: unknown) => O;
+}
+
+/** Something that is measured: a temperature, a brightness. */
+export interface Sensor {
+  /** UCUM unit of the value: `Cel`, `lx`, `%`. */
+  readonly unit: string;
+  /** The last value; `undefined` before the first and while the sensor is gone. */
+  value(): number | undefined;
+  /** Calls back with each new value. */
+  onReading(listener: (value: number | undefined, atMonotonicMs: number) => void): Cancel;
+}
+
+/** A driver for one sensor. */
+export interface SensorDriver<O> extends DeviceDriverOf<O, Sensor> {
+  readonly kind: "sensor";
+}
+
+/** A board with lines of its own; its id in `box.yaml` is the `chip` by which they are requested. */
+export interface Expander {
+  /** Whether it answers. */
+  online(): boolean;
+  /** Calls back when it comes or goes. */
+  onOnline(listener: (online: boolean) => void): Cancel;
+  /** Its digital lines; `settings.chip` is not looked at. */
+  readonly gpio: GpioHost;
+  /** Its analog inputs; `settings.chip` is not looked at. */
+  readonly analog: AnalogHost;
+}
+
+/** The expanders of one serial line. */
+export interface ExpanderBus extends AsyncDisposable {
+  /** In the order of the options that it was opened with. */
+  readonly expanders: readonly Expander[];
+}
+
+/** A driver for I/O boards on a serial line. */
+export interface ExpanderDriver<O> extends SerialDriverOf<O> {
+  readonly kind: "expander";
+  /** Takes the line; boards that do not answer do not hold it up. */
   readonly open: (
-    host: GpioDriverHost,
-    options: O,
+    host: SerialDriverHost,
+    boards: readonly O[],
     signal: AbortSignal,
-  ) => Promise<InputLine & AsyncDisposable>;
+  ) => Promise<ExpanderBus>;
+}
+
+/** One read in a patrol baton's memory. */
+export interface BatonRead {
+  /** Number of the record in the baton's memory, for finding it again. */
+  readonly record: number;
+  /** The tag's number as hex, two digits a byte. */
+  readonly tag: string;
+  /** Wall time of the read, in ms since 1970, corrected by the baton's clock offset at download. */
+  readonly atWallMs: number;
+}
+
+/** A downloadable patrol baton's cradle or cable. */
+export interface PatrolBaton {
+  /** Whether a baton is attached. */
+  online(): boolean;
+  /**
+   * Calls back with the reads of an attached baton in chunks, in order. The next chunk comes, and the
+   * baton's memory is cleared, only after `stored` of all before was fulfilled; after a pull the same
+   * reads come again, and the receiver tells them apart by `(baton, record, tag, atWallMs)`.
+   */
+  onReads(
+    listener: (chunk: {
+      /** Serial number of the baton. */
+      readonly baton: string;
+      readonly reads: readonly BatonRead[];
+    }) => Promise<void>,
+  ): Cancel;
+  /** Calls back when a baton comes or goes, and when a download has ended with its memory cleared. */
+  onState(listener: (state: "attached" | "detached" | "emptied") => void): Cancel;
+}
+
+/** A driver for patrol batons on a serial line. */
+export interface PatrolBatonDriver<O> extends SerialDriverOf<O> {
+  readonly kind: "patrol-baton";
+  /** Takes the line; a baton may come later. */
+  readonly open: (
+    host: SerialDriverHost,
+    options: readonly O[],
+    signal: AbortSignal,
+  ) => Promise<PatrolBaton & AsyncDisposable>;
 }
 
 /** Any driver. */
 export type Driver<O> =
   | ReaderBusDriver<O>
-  | GpioReaderDriver<O>
+  | ReaderDriver<O>
   | OutputDriver<O>
-  | InputDriver<O>;
+  | InputDriver<O>
+  | SensorDriver<O>
+  | ExpanderDriver<O>
+  | PatrolBatonDriver<O>;
 
 /**
  * Declares a driver; only checks types.
  *
  * ```ts
- * export const osdp = defineDriver({ id: "osdp", kind: "card-reader", bus: "serial", optionsSchema, parseOptions, open });
+ * export const osdp = defineDriver({ id: "osdp", kind: "card-reader", bus: "serial", reference, optionsSchema, parseOptions, open });
  * ```
  */
 export function defineDriver<O, D extends Driver<O>>(driver: D & Driver<O>): D {

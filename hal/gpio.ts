@@ -14,6 +14,11 @@ export interface GpioSettings {
   readonly bias?: "as-is" | "disabled" | "pull-up" | "pull-down";
   /** The kernel reports a level only when it held this long, in ms. Default 0. */
   readonly debounceMs?: number;
+  /**
+   * Logical level that an output takes when the process that holds it dies or stops answering.
+   * Without it the level is whatever the hardware leaves.
+   */
+  readonly onCrash?: boolean;
 }
 
 /** A change of level on an input. */
@@ -33,11 +38,17 @@ export interface GpioLine extends AsyncDisposable {
   /** The level now. @throws `HalError` `disconnected`. */
   read(): boolean;
   /**
-   * Drives an output at once, before this call returns.
+   * Drives an output: before this call returns on a chip of the kernel's, as the next thing sent on an
+   * expander.
    *
    * @throws `HalError` `invalid` on an input, `disconnected`.
    */
   write(active: boolean): void;
+  /**
+   * Drives an output to `active` and has the hardware itself put it back after `ms`, even if the box
+   * dies meanwhile. Absent where the hardware cannot.
+   */
+  readonly writeFor?: (active: boolean, ms: number) => void;
   /** Edges in order until `signal` aborts. At most 1,024 are held; older ones show as a gap. */
   edges(signal: AbortSignal): AsyncIterable<GpioEdge>;
 }

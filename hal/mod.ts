@@ -1,11 +1,17 @@
 /**
- * Contracts for the outside world: what drivers and the runtime may know of clocks, serial lines
- * and GPIO. `hal/linux` fulfils them on a box, `hal/sim` in tests and the demo.
+ * Contracts for the outside world: what drivers and the runtime may know of clocks, serial lines,
+ * GPIO, HID, analog inputs, 1-Wire and watchdogs. `hal/linux` fulfils them on a box, `hal/sim` in
+ * tests and the demo.
  *
  * @module
  */
+export * from "./analog.ts";
 export * from "./clock.ts";
 export * from "./crc16.ts";
 export * from "./error.ts";
 export * from "./gpio.ts";
+export * from "./hid.ts";
+export * from "./inventory.ts";
+export * from "./one_wire.ts";
 export * from "./serial.ts";
+export * from "./watchdog.ts";

@@ -5,7 +5,16 @@
  * @module
  */
 import type { Cancel, Clock } from "../../hal/mod.ts";
-import type { CardReader, InputLine, OutputLine, ReaderEvent } from "../../drivers/contract.ts";
+import type {
+  CardReader,
+  Expander,
+  InputLine,
+  OutputLine,
+  PatrolBaton,
+  ReaderEvent,
+  ReaderFeedback,
+  Sensor,
+} from "../../drivers/contract.ts";
 import type {
   BoxCommand,
   BoxEvent,
@@ -27,12 +36,16 @@ import {
   LocalTime,
 } from "../policy/mod.ts";
 import type { BoxMetrics } from "./metrics.ts";
+import { recordDevices } from "./record_devices.ts";
 
 /** The devices of a box, opened by whoever knows how, under the ids of `box.yaml`. */
 export interface BoxDevices {
   readonly readers: ReadonlyMap<string, CardReader>;
   readonly outputs: ReadonlyMap<string, OutputLine>;
   readonly inputs: ReadonlyMap<string, InputLine>;
+  readonly sensors: ReadonlyMap<string, Sensor>;
+  readonly batons: ReadonlyMap<string, PatrolBaton>;
+  readonly expanders: ReadonlyMap<string, Expander>;
 }
 
 /** What a box needs beside its devices. */
@@ -77,11 +90,17 @@ export class Box implements Disposable {
     this.#devices = devices;
     this.#host = host;
     this.#localTime = new LocalTime(config.box.timezone);
-    for (const [id, output] of devices.outputs) this.#watchOutput(id, output);
-    for (const [id, input] of devices.inputs) this.#watchInput(id, input);
+    this.#cancels.push(...recordDevices(
+      devices,
+      (event) => this.#record(event),
+      (event) => host.journal.append(event),
+    ));
     for (const [index, door] of config.doors.entries()) this.#addDoor(index, door);
     for (const { input } of config.release) this.#watchRelease(input);
-    for (const reader of config.readers) this.#watchReader(reader.id, reader.door);
+    for (const { id, door } of config.readers) {
+      if (door === undefined) this.#watchPatrolReader(id);
+      else this.#watchReader(id, door);
+    }
   }
 
   /** Puts a policy in force from the next tap on; `undefined` refuses everybody. */
@@ -131,7 +150,7 @@ export class Box implements Disposable {
       }),
       readers: this.#config.readers.map(({ id, door }) => ({
         id,
-        door,
+        ...(door === undefined ? {} : { door }),
         online: this.#devices.readers.get(id)?.online() ?? false,
       })),
     };
@@ -203,21 +222,6 @@ export class Box implements Disposable {
     }));
   }
 
-  #watchOutput(output: string, line: OutputLine): void {
-    let last: boolean | undefined;
-    this.#cancels.push(line.onDriven((active) => {
-      if (active === last) return;
-      last = active;
-      this.#record({ kind: "output.changed", output, active });
-    }));
-  }
-
-  #watchInput(input: string, line: InputLine): void {
-    this.#cancels.push(line.onChange((active) => {
-      if (active !== undefined) this.#record({ kind: "input.changed", input, active });
-    }));
-  }
-
   #watchRelease(input: string): void {
     const line = this.#devices.inputs.get(input)!;
     const follow = (active: boolean | undefined) => {
@@ -240,7 +244,19 @@ export class Box implements Disposable {
     const portal = this.#portals.get(door)!;
     this.#cancels.push(reader.onEvent((event) => {
       if (event.kind === "card") this.#card(id, reader, portal, event);
-      else this.#readerEvent(id, reader, portal, event);
+      else this.#readerEvent(id, reader, portal.controller.restingFeedback(), event);
+    }));
+  }
+
+  /** A patrol tag opens nothing: it is recorded, and the guard is shown that it was read. */
+  #watchPatrolReader(id: string): void {
+    const reader = this.#devices.readers.get(id)!;
+    this.#cancels.push(reader.onEvent((event) => {
+      if (event.kind !== "card") return this.#readerEvent(id, reader, "idle", event);
+      const tag = cardNumberOf(cardKeyFromRead(event.bits, event.data)).hex;
+      const readAtMs = this.#host.clock.wallMs();
+      this.#record({ kind: "patrol.read", source: id, tag, readAtMs });
+      reader.show("granted");
     }));
   }
 
@@ -281,7 +297,7 @@ export class Box implements Disposable {
   #readerEvent(
     reader: string,
     handle: CardReader,
-    portal: Portal,
+    resting: ReaderFeedback,
     event: Exclude<ReaderEvent, { kind: "card" }>,
   ): void {
     switch (event.kind) {
@@ -290,7 +306,7 @@ export class Box implements Disposable {
         this.#record({ kind: "reader.keys", reader, count: event.keys.length });
         break;
       case "online":
-        handle.show(portal.controller.restingFeedback());
+        handle.show(resting);
         this.#record({
           kind: "reader.online",
           reader,

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { linuxClock, linuxGpioHost, linuxSerialHost } from "../../hal/linux/mod.ts";
-import { VirtualGpio } from "../../hal/sim/mod.ts";
+import { ABSENT, VirtualGpio } from "../../hal/sim/mod.ts";
 import { loadIdentity, startSync, type SyncHandle } from "../../sync/mod.ts";
 import type { BoxEvent, BoxStatus } from "../../sync/wire/mod.ts";
 import { answerLocal, type LocalApi } from "../api/mod.ts";
@@ -92,6 +92,7 @@ async function runBox(
       clock,
       log,
       serial: linuxSerialHost(clock),
+      ...ABSENT,
       gpio: linuxGpioHost(clock),
       simulatedGpio: new VirtualGpio(clock),
       simulateBus: (bus, readers) => simulators.add(bus, readers),

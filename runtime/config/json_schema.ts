@@ -6,7 +6,7 @@
  */
 import { toJsonSchema } from "@valibot/to-json-schema";
 import type { GenericSchema } from "valibot";
-import type { AnyDriver } from "./parse.ts";
+import type { AnyDriver } from "./resolve.ts";
 import { BoxConfigSchema, ReaderPointSchema } from "./schema.ts";
 
 type JsonObject = Record<string, unknown>;
@@ -36,13 +36,13 @@ function join(base: JsonObject, driver: string, options: JsonObject, leaveOut: s
   };
 }
 
-/** A reader's own fields: one on a serial line names its bus, one on GPIO lines has none. */
-function readerBase(reader: JsonObject, bus: "serial" | "gpio"): JsonObject {
+/** A reader's own fields: one on a serial line names its bus, any other has none. */
+function readerBase(reader: JsonObject, bus: AnyDriver["bus"]): JsonObject {
   const { bus: busSchema, ...others } = reader.properties as JsonObject;
   const required = reader.required as string[];
-  return bus === "gpio"
-    ? { properties: others, required }
-    : { properties: { ...others, bus: busSchema }, required: [...required, "bus"] };
+  return bus === "serial"
+    ? { properties: { ...others, bus: busSchema }, required: [...required, "bus"] }
+    : { properties: others, required };
 }
 
 /** The schema (JSON Schema draft 7) of `box.yaml` with the options of `drivers`. */
@@ -57,14 +57,28 @@ export function boxJsonSchema(drivers: readonly AnyDriver[]): JsonObject {
       join(readerBase(reader, driver.bus), driver.id, convert(driver.optionsSchema))
     ),
   };
+  const ofKind = (kind: AnyDriver["kind"]) => drivers.filter((driver) => driver.kind === kind);
+  for (
+    const [list, kind] of [
+      ["expanders", "expander"],
+      ["batons", "patrol-baton"],
+      ["sensors", "sensor"],
+    ] as const
+  ) {
+    const base = lists[list]!.items;
+    lists[list]!.items = {
+      anyOf: ofKind(kind).map((driver) => join(base, driver.id, convert(driver.optionsSchema))),
+    };
+  }
   for (const [list, kind] of [["outputs", "output"], ["inputs", "input"]] as const) {
     const base = lists[list]!.items;
-    const own = drivers.filter((driver) => driver.kind === kind);
+    const own = ofKind(kind);
+    // Stand in for lines that are not there, and so need no chip.
+    const plain = own.filter((driver) => driver.id === "gpio");
     lists[list]!.items = {
       anyOf: [
         ...own.map((driver) => join(base, driver.id, convert(driver.optionsSchema))),
-        // A line that is not there needs no chip.
-        ...own.map((driver) =>
+        ...plain.map((driver) =>
           join(base, "simulated", convert(driver.optionsSchema), ["chip", "line"])
         ),
         ...readers.filter((driver) => driver.bus === "serial")

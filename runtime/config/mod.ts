@@ -3,11 +3,13 @@
  *
  * @module
  */
-export * from "./parse.ts";
+export { ConfigError, type ConfigFault, parseBoxConfig, type ResolvedConfig } from "./parse.ts";
+export type { AnyDriver, ResolvedBusDevice, ResolvedPoint, ResolvedReader } from "./resolve.ts";
 export {
   type BoxConfig,
   BoxConfigSchema,
   type BusConfig,
+  type BusDeviceConfig,
   type DoorConfig,
   type PointConfig,
   type ReaderConfig,

@@ -11,6 +11,9 @@ const osdp = defineDriver({
   id: "osdp",
   kind: "card-reader",
   bus: "serial",
+  reference: "none",
+  serialDefaults: { baudRate: 9600 },
+  devicesMax: 127,
   optionsSchema: AddressSchema,
   parseOptions: (raw: unknown) => v.parse(AddressSchema, raw),
   open: unused,
@@ -24,6 +27,7 @@ const gpioOutput = defineDriver({
   id: "gpio",
   kind: "output",
   bus: "gpio",
+  reference: "none",
   optionsSchema: LineSchema,
   parseOptions: (raw: unknown) => v.parse(LineSchema, raw),
   open: unused,
@@ -32,6 +36,7 @@ const gpioInput = defineDriver({
   id: "gpio",
   kind: "input",
   bus: "gpio",
+  reference: "none",
   optionsSchema: LineSchema,
   parseOptions: (raw: unknown) => v.parse(LineSchema, raw),
   open: unused,
@@ -41,6 +46,7 @@ const wiegand = defineDriver({
   id: "wiegand",
   kind: "card-reader",
   bus: "gpio",
+  reference: "none",
   optionsSchema: TwoLinesSchema,
   parseOptions: (raw: unknown) => v.parse(TwoLinesSchema, raw),
   open: unused,
@@ -155,10 +161,10 @@ Deno.test("a reader on GPIO lines has no bus, and no relays or contacts", () => 
   const second = (fields: string) =>
     good.replace("outputs:", `  - { id: out, driver: wiegand, door: main, ${fields} }\noutputs:`);
   const config = parseBoxConfig(second("data0: 1, data1: 2"), "box.yaml", drivers);
-  assert.deepEqual(config.readers.map((reader) => reader.on), ["bus", "gpio"]);
+  assert.deepEqual(config.readers.map((reader) => reader.on), ["bus", "own"]);
   assert.throws(
     () => parseBoxConfig(second("bus: gate-bus, data0: 1, data1: 2"), "box.yaml", drivers),
-    /readers\.1\.bus: a wiegand reader has lines of its own; remove the bus/,
+    /readers\.1\.bus: a wiegand reader is on no bus; remove it/,
   );
   const point = second("data0: 1, data1: 2").replace(
     "driver: osdp, reader: in, index: 1",

@@ -65,6 +65,7 @@ const BusSchema = v.variant("kind", [
       v.startsWith("/", "expected an absolute path such as /dev/serial/by-id/…"),
       v.maxLength(255),
     ),
+    /** Without these the line is set as its devices come from the factory. */
     baudRate: v.optional(
       v.pipe(
         v.number("expected a baud rate"),
@@ -72,10 +73,9 @@ const BusSchema = v.variant("kind", [
         v.minValue(300, "expected 300 to 4000000 baud"),
         v.maxValue(4_000_000, "expected 300 to 4000000 baud"),
       ),
-      9600,
     ),
-    parity: v.optional(v.picklist(["none", "even", "odd"]), "none"),
-    stopBits: v.optional(v.picklist([1, 2]), 1),
+    parity: v.optional(v.picklist(["none", "even", "odd"], "expected none, even or odd")),
+    stopBits: v.optional(v.picklist([1, 2], "expected 1 or 2")),
   }),
   v.strictObject({
     id,
@@ -89,8 +89,30 @@ const ReaderSchema = v.looseObject({
   driver: v.string("expected a driver's id, such as osdp"),
   /** Of a reader on a serial line; one on GPIO lines has none. */
   bus: v.optional(id),
-  /** The door that its cards are for. */
-  door: id,
+  /** The door that its cards are for; a reader of patrol tags has none. */
+  door: v.optional(id),
+  /** Whether what it reads are patrol tags, and so open nothing. */
+  patrol: v.optional(v.boolean("expected true or false"), false),
+});
+
+const ExpanderSchema = v.looseObject({
+  /** The `chip` of its lines. */
+  id,
+  driver: v.string("expected a driver's id, such as modbus"),
+  /** The serial line that it is on. */
+  bus: id,
+});
+
+const SensorSchema = v.looseObject({
+  id,
+  driver: v.string("expected a driver's id, such as thermistor"),
+});
+
+const BatonSchema = v.looseObject({
+  id,
+  driver: v.string("expected a driver's id"),
+  /** The serial line of its cradle. */
+  bus: id,
 });
 
 const OutputSchema = v.looseObject({
@@ -134,9 +156,10 @@ export type BusConfig =
     readonly id: string;
     readonly kind: "serial";
     readonly path: string;
-    readonly baudRate: number;
-    readonly parity: "none" | "even" | "odd";
-    readonly stopBits: 1 | 2;
+    /** The driver's own, if absent; so for the next two. */
+    readonly baudRate?: number | undefined;
+    readonly parity?: "none" | "even" | "odd" | undefined;
+    readonly stopBits?: 1 | 2 | undefined;
   }
   | { readonly id: string; readonly kind: "simulated" };
 
@@ -146,12 +169,24 @@ export interface ReaderConfig {
   readonly driver: string;
   /** Of a reader on a serial line. */
   readonly bus?: string | undefined;
-  readonly door: string;
+  /** Of a reader of cards. */
+  readonly door?: string | undefined;
+  /** Whether it reads patrol tags instead of cards. */
+  readonly patrol: boolean;
   /** Parsed by the driver. */
   readonly [option: string]: unknown;
 }
 
-/** One output or input, with its driver's options among the fields. */
+/** One expander or patrol baton, with its driver's options among the fields. */
+export interface BusDeviceConfig {
+  readonly id: string;
+  readonly driver: string;
+  readonly bus: string;
+  /** Parsed by the driver. */
+  readonly [option: string]: unknown;
+}
+
+/** One output, input or sensor, with its driver's options among the fields. */
 export interface PointConfig {
   readonly id: string;
   readonly driver: string;
@@ -175,9 +210,12 @@ export interface BoxConfig {
   readonly box: { readonly name: string; readonly timezone: string };
   readonly api: { readonly listen: string };
   readonly buses: readonly BusConfig[];
+  readonly expanders: readonly BusDeviceConfig[];
   readonly readers: readonly ReaderConfig[];
+  readonly batons: readonly BusDeviceConfig[];
   readonly outputs: readonly PointConfig[];
   readonly inputs: readonly PointConfig[];
+  readonly sensors: readonly PointConfig[];
   readonly doors: readonly DoorConfig[];
   readonly release: readonly { readonly input: string }[];
 }
@@ -187,16 +225,21 @@ export const BoxConfigSchema: v.GenericSchema<unknown, BoxConfig> = v.strictObje
   box: BoxSchema,
   api: v.optional(ApiSchema, {}),
   buses: parts(BusSchema),
+  expanders: parts(ExpanderSchema),
   readers: parts(ReaderSchema),
+  batons: parts(BatonSchema),
   outputs: parts(OutputSchema),
   inputs: parts(InputSchema),
+  sensors: parts(SensorSchema),
   doors: parts(DoorSchema),
   release: parts(ReleaseSchema),
 });
 
 /** The fields that belong to the configuration and not to the driver. */
-export const READER_FIELDS: readonly string[] = ["id", "driver", "bus", "door"];
-/** The same for outputs and inputs. */
+export const READER_FIELDS: readonly string[] = ["id", "driver", "bus", "door", "patrol"];
+/** The same for expanders and batons. */
+export const BUS_DEVICE_FIELDS: readonly string[] = ["id", "driver", "bus"];
+/** The same for outputs, inputs and sensors. */
 export const POINT_FIELDS: readonly string[] = ["id", "driver"];
 
 /** An output or input that stands on a reader. */

@@ -12,12 +12,14 @@ import {
   type BoxEvent,
   type BoxEventKind,
   DENIAL_REASONS,
+  INPUT_FAULT_STATES,
   LANES,
   type RecordedEvent,
 } from "./events.ts";
 import { WIRE_LIMITS } from "./messages.ts";
 
 const id = v.pipe(v.string(), v.minLength(1), v.maxLength(64));
+const name = v.pipe(v.string(), v.maxLength(255));
 const detail = v.pipe(v.string(), v.maxLength(500));
 const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
 const card = v.strictObject({
@@ -43,11 +45,22 @@ const FIELDS = {
   "door.relocked": { door: id },
   "door.opened": { door: id },
   "door.closed": { door: id },
+  "door.passed": { door: id, direction: v.picklist(["in", "out"]) },
+  "patrol.read": {
+    source: id,
+    tag: v.pipe(v.string(), v.regex(/^([0-9a-f]{2}){1,32}$/)),
+    readAtMs: count,
+    baton: v.optional(id),
+    record: v.optional(count),
+  },
   "door.forced": { door: id },
   "door.held": { door: id },
   "door.secured": { door: id },
   "release.activated": { input: id },
   "release.cleared": { input: id },
+  "door.tailgated": { door: id, count },
+  "input.fault": { input: id, fault: v.picklist(INPUT_FAULT_STATES) },
+  "expander.offline": { expander: id },
   "reader.offline": { reader: id, reason: id },
   "reader.tamper": { reader: id, active: v.boolean() },
   "reader.power": { reader: id, failed: v.boolean() },
@@ -64,6 +77,10 @@ const FIELDS = {
   "box.started": { version: id },
   "box.stopped": {},
   "reader.online": { reader: id, firmware: v.optional(id) },
+  "expander.online": { expander: id },
+  "device.attached": { device: name, description: name },
+  "device.detached": { device: name, description: name },
+  "sensor.reading": { sensor: id, value: v.pipe(v.number(), v.finite()), unit: id },
   "reader.keys": { reader: id, count },
   "output.changed": { output: id, active: v.boolean() },
   "input.changed": { input: id, active: v.boolean() },

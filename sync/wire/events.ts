@@ -68,12 +68,46 @@ export type BoxEvent =
   | { readonly kind: "door.relocked"; readonly door: string }
   | { readonly kind: "door.opened"; readonly door: string }
   | { readonly kind: "door.closed"; readonly door: string }
+  | {
+    /** Somebody went through, as a turnstile's or barrier's own sensors tell. */
+    readonly kind: "door.passed";
+    readonly door: string;
+    readonly direction: "in" | "out";
+  }
+  | {
+    /** A patrol tag was read, at a reader or by a baton that was downloaded later. */
+    readonly kind: "patrol.read";
+    /** Reader or baton's cradle in `box.yaml`. */
+    readonly source: string;
+    /** The tag's number as lower-case hex. */
+    readonly tag: string;
+    /** Wall time of the read in ms since 1970; of a baton, corrected by its clock's offset. */
+    readonly readAtMs: number;
+    /** Serial number of the baton. */
+    readonly baton?: string;
+    /** The read's place in the baton's memory. */
+    readonly record?: number;
+  }
   // alarm
   | { readonly kind: "door.forced"; readonly door: string }
   | { readonly kind: "door.held"; readonly door: string }
   | { readonly kind: "door.secured"; readonly door: string }
   | { readonly kind: "release.activated"; readonly input: string }
   | { readonly kind: "release.cleared"; readonly input: string }
+  | {
+    /** More went through than were let through. */
+    readonly kind: "door.tailgated";
+    readonly door: string;
+    /** Persons too many, from 1. */
+    readonly count: number;
+  }
+  | {
+    /** The wires of a supervised input: `open` broken, `short` touching, `none` mended. */
+    readonly kind: "input.fault";
+    readonly input: string;
+    readonly fault: InputFaultState;
+  }
+  | { readonly kind: "expander.offline"; readonly expander: string }
   | { readonly kind: "reader.offline"; readonly reader: string; readonly reason: string }
   | { readonly kind: "reader.tamper"; readonly reader: string; readonly active: boolean }
   | { readonly kind: "reader.power"; readonly reader: string; readonly failed: boolean }
@@ -109,9 +143,31 @@ export type BoxEvent =
   | { readonly kind: "box.started"; readonly version: string }
   | { readonly kind: "box.stopped" }
   | { readonly kind: "reader.online"; readonly reader: string; readonly firmware?: string }
+  | { readonly kind: "expander.online"; readonly expander: string }
+  | {
+    /** A port, reader or other device was plugged in or pulled out. */
+    readonly kind: "device.attached" | "device.detached";
+    /** What names it across reboots: `/dev/serial/by-id/…`. */
+    readonly device: string;
+    /** Maker and model as it says. */
+    readonly description: string;
+  }
+  | {
+    readonly kind: "sensor.reading";
+    readonly sensor: string;
+    readonly value: number;
+    /** UCUM: `Cel`, `lx`, `%`. */
+    readonly unit: string;
+  }
   | { readonly kind: "reader.keys"; readonly reader: string; readonly count: number }
   | { readonly kind: "output.changed"; readonly output: string; readonly active: boolean }
   | { readonly kind: "input.changed"; readonly input: string; readonly active: boolean };
+
+/** What is wrong with the wires of a supervised input. */
+export const INPUT_FAULT_STATES = ["open", "short", "contradiction", "none"] as const;
+
+/** One of {@link INPUT_FAULT_STATES}. */
+export type InputFaultState = typeof INPUT_FAULT_STATES[number];
 
 /** How a command ended. `replayed`, `expired` and `refused` had no effect on any door. */
 export type CommandOutcome = "done" | "refused" | "expired" | "failed";
@@ -127,11 +183,16 @@ export const LANE_OF: Readonly<Record<BoxEventKind, Lane>> = {
   "door.relocked": "access",
   "door.opened": "access",
   "door.closed": "access",
+  "door.passed": "access",
+  "patrol.read": "access",
   "door.forced": "alarm",
   "door.held": "alarm",
   "door.secured": "alarm",
   "release.activated": "alarm",
   "release.cleared": "alarm",
+  "door.tailgated": "alarm",
+  "input.fault": "alarm",
+  "expander.offline": "alarm",
   "reader.offline": "alarm",
   "reader.tamper": "alarm",
   "reader.power": "alarm",
@@ -144,6 +205,10 @@ export const LANE_OF: Readonly<Record<BoxEventKind, Lane>> = {
   "box.started": "telemetry",
   "box.stopped": "telemetry",
   "reader.online": "telemetry",
+  "expander.online": "telemetry",
+  "device.attached": "telemetry",
+  "device.detached": "telemetry",
+  "sensor.reading": "telemetry",
   "reader.keys": "telemetry",
   "output.changed": "telemetry",
   "input.changed": "telemetry",

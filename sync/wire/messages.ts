@@ -229,7 +229,8 @@ export interface BoxStatus {
   }[];
   readonly readers: readonly {
     readonly id: string;
-    readonly door: string;
+    /** `undefined` for a reader of patrol tags. */
+    readonly door?: string;
     readonly online: boolean;
   }[];
   /** Events not yet acknowledged by the district, over all lanes. */

@@ -154,7 +154,7 @@ const BoxStatusSchema = v.strictObject({
     v.maxLength(DEVICES_MAX),
   ),
   readers: v.pipe(
-    v.array(v.strictObject({ id, door: id, online: v.boolean() })),
+    v.array(v.strictObject({ id, door: v.optional(id), online: v.boolean() })),
     v.maxLength(DEVICES_MAX),
   ),
   backlogEvents: count,

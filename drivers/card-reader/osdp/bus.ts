@@ -106,7 +106,12 @@ export class OsdpBus implements ReaderBus {
     return bus;
   }
 
-  /** See {@link ReaderBus.reader}. @throws RangeError when the bus was opened without that address. */
+  /** In the order of the options. */
+  get readers(): readonly CardReader[] {
+    return this.#readers;
+  }
+
+  /** The reader at `address`. @throws RangeError when the bus was opened without that address. */
   reader(address: number): CardReader {
     return this.#reader(address);
   }

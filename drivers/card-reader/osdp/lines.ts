@@ -102,6 +102,11 @@ export class OsdpInput implements InputLine {
     return this.#active;
   }
 
+  /** ISTATR tells levels only. */
+  fault(): undefined {
+    return undefined;
+  }
+
   onChange(listener: (active: boolean | undefined, atMonotonicMs: number) => void): Cancel {
     return this.#changed.add(listener);
   }

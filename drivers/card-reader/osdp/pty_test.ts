@@ -25,7 +25,7 @@ Deno.test("a card on a real pty opens the reader's relay, and a hang-up is repor
     abort.signal,
   );
   try {
-    const reader = bus.reader(7);
+    const reader = bus.readers[1]!;
     const relay: OutputLine = reader.output(0);
     const offline = new Promise((resolve) => {
       reader.onEvent((event) => event.kind === "offline" && resolve(event.reason));

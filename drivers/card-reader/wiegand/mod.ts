@@ -5,7 +5,7 @@
  * @module
  */
 import * as v from "valibot";
-import { defineDriver, type GpioReaderDriver } from "../../contract.ts";
+import { defineDriver, type ReaderDriver } from "../../contract.ts";
 import { ActiveLowSchema, GpioChipSchema, GpioLineSchema } from "../../gpio_schema.ts";
 import { WiegandReader } from "./reader.ts";
 
@@ -70,10 +70,11 @@ export interface WiegandOptions {
  * Wiegand reader on two GPIO lines: cards of 16 to 128 bits, keys of 4 and 8 bits. One-way: that it
  * is there shows only when a card is read.
  */
-export const wiegand: GpioReaderDriver<WiegandOptions> = defineDriver({
+export const wiegand: ReaderDriver<WiegandOptions> = defineDriver({
   id: "wiegand",
   kind: "card-reader",
   bus: "gpio",
+  reference: "SIA AC-01-1996.10 (Wiegand interface)",
   optionsSchema: WiegandSchema,
   parseOptions: (raw: unknown): WiegandOptions => v.parse(WiegandSchema, raw),
   open: (host, options: WiegandOptions, signal) => WiegandReader.open(host, options, signal),

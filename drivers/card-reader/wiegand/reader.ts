@@ -1,7 +1,7 @@
 import type { Cancel, GpioLine } from "../../../hal/mod.ts";
 import type {
   CardReader,
-  GpioDriverHost,
+  DeviceHost,
   InputLine,
   OutputLine,
   ReaderEvent,
@@ -46,11 +46,11 @@ const BUZZER_MS: Readonly<Record<ReaderFeedback, readonly number[]>> = {
 /** A line that plays a pattern and then rests. */
 class Signal {
   readonly #line: GpioLine;
-  readonly #host: GpioDriverHost;
+  readonly #host: DeviceHost;
   #resting = false;
   #cancel: Cancel = () => {};
 
-  constructor(line: GpioLine, host: GpioDriverHost) {
+  constructor(line: GpioLine, host: DeviceHost) {
     this.#line = line;
     this.#host = host;
   }
@@ -81,9 +81,7 @@ class Signal {
 
 /** One reader on two data lines. */
 export class WiegandReader implements CardReader, AsyncDisposable {
-  /** A Wiegand reader has no address. */
-  readonly address = 0;
-  readonly #host: GpioDriverHost;
+  readonly #host: DeviceHost;
   readonly #options: WiegandOptions;
   readonly #led: Signal | undefined;
   readonly #buzzer: Signal | undefined;
@@ -97,7 +95,7 @@ export class WiegandReader implements CardReader, AsyncDisposable {
   #refusalsFromMs = -Infinity;
 
   private constructor(
-    host: GpioDriverHost,
+    host: DeviceHost,
     options: WiegandOptions,
     lines: readonly GpioLine[],
     led: Signal | undefined,
@@ -115,7 +113,7 @@ export class WiegandReader implements CardReader, AsyncDisposable {
 
   /** Takes the reader's lines. @throws `HalError` when one cannot be had. */
   static async open(
-    host: GpioDriverHost,
+    host: DeviceHost,
     options: WiegandOptions,
     signal: AbortSignal,
   ): Promise<WiegandReader> {

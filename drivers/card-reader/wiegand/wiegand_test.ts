@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { VirtualClock, VirtualGpio } from "../../../hal/sim/mod.ts";
+import { ABSENT, VirtualClock, VirtualGpio } from "../../../hal/sim/mod.ts";
 import type { ReaderEvent } from "../../contract.ts";
 import { readFrame, wiegand, type WiegandPulse } from "./mod.ts";
 
@@ -76,6 +76,7 @@ function rig() {
   const gpio = new VirtualGpio(clock);
   const logged: string[] = [];
   const host = {
+    ...ABSENT,
     clock,
     gpio,
     log: (level: string, text: string) => logged.push(`${level} ${text}`),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { VirtualClock, VirtualGpio } from "../../../hal/sim/mod.ts";
+import { ABSENT, VirtualClock, VirtualGpio } from "../../../hal/sim/mod.ts";
 import { gpioInput } from "./mod.ts";
 
 const CHIP = "gpiochip0";
@@ -10,6 +10,7 @@ function rig() {
   const logged: string[] = [];
   const host = {
     clock,
+    ...ABSENT,
     gpio,
     log: (level: string, text: string, fields: object = {}) =>
       logged.push(`${level} ${text} ${JSON.stringify(fields)}`),

@@ -7,8 +7,8 @@ import * as v from "valibot";
 import type { Cancel, Clock, GpioHost, GpioLine, GpioSettings } from "../../../hal/mod.ts";
 import {
   defineDriver,
+  type DeviceHost,
   type DriverLog,
-  type GpioDriverHost,
   type InputDriver,
   type InputLine,
 } from "../../contract.ts";
@@ -61,9 +61,10 @@ export const gpioInput: InputDriver<GpioInputOptions> = defineDriver({
   id: "gpio",
   kind: "input",
   bus: "gpio",
+  reference: "Linux GPIO character device v2 (Documentation/userspace-api/gpio/chardev.rst)",
   optionsSchema: GpioInputSchema,
   parseOptions: (raw: unknown): GpioInputOptions => v.parse(GpioInputSchema, raw),
-  open: async (host: GpioDriverHost, options: GpioInputOptions, signal) => {
+  open: async (host: DeviceHost, options: GpioInputOptions, signal) => {
     const settings: GpioSettings = { ...options, direction: "input" };
     return new GpioInput(host, settings, await host.gpio.request(settings, signal), signal);
   },
@@ -79,7 +80,7 @@ class GpioInput implements InputLine, AsyncDisposable {
   readonly #following: Promise<void>;
   #active: boolean | undefined;
 
-  constructor(host: GpioDriverHost, settings: GpioSettings, line: GpioLine, signal: AbortSignal) {
+  constructor(host: DeviceHost, settings: GpioSettings, line: GpioLine, signal: AbortSignal) {
     this.#clock = host.clock;
     this.#log = host.log;
     this.#gpio = host.gpio;
@@ -91,6 +92,11 @@ class GpioInput implements InputLine, AsyncDisposable {
 
   active(): boolean | undefined {
     return this.#active;
+  }
+
+  /** A bare line cannot tell a broken wire from an open contact. */
+  fault(): undefined {
+    return undefined;
   }
 
   onChange(listener: (active: boolean | undefined, atMonotonicMs: number) => void): Cancel {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { VirtualClock, VirtualGpio } from "../../../hal/sim/mod.ts";
+import { ABSENT, VirtualClock, VirtualGpio } from "../../../hal/sim/mod.ts";
 import { gpioOutput } from "./mod.ts";
 
 const never = () => new AbortController().signal;
@@ -12,6 +12,7 @@ function rig() {
   gpio.onDriven((_chip, _line, high) => levels.push(high));
   const host = {
     clock,
+    ...ABSENT,
     gpio,
     log: (level: string, text: string) => logged.push(`${level} ${text}`),
   };

@@ -43,6 +43,7 @@ export const gpioOutput: OutputDriver<GpioOutputOptions> = defineDriver({
   id: "gpio",
   kind: "output",
   bus: "gpio",
+  reference: "Linux GPIO character device v2 (Documentation/userspace-api/gpio/chardev.rst)",
   optionsSchema: GpioOutputSchema,
   parseOptions: (raw: unknown): GpioOutputOptions => v.parse(GpioOutputSchema, raw),
   open: async ({ clock, gpio, log }, options: GpioOutputOptions, signal) => {

@@ -6,6 +6,7 @@
  */
 import type { GpioEdge, GpioSettings } from "../../../hal/mod.ts";
 import { linuxClock, linuxGpioHost } from "../../../hal/linux/mod.ts";
+import { ABSENT } from "../../../hal/sim/mod.ts";
 import { gpioInput } from "../../../drivers/input/gpio/mod.ts";
 import { SimulatedChip } from "./gpio_sim.ts";
 
@@ -170,7 +171,7 @@ async function driver(): Promise<unknown> {
     void said.push({ level, message, ...fields });
   const raw = { chip: chip.label, line: 0, bias: "pull-down", debounceMs: 0 };
   const opened = await gpioInput.open(
-    { clock, gpio: host, log },
+    { ...ABSENT, clock, gpio: host, log },
     gpioInput.parseOptions(raw),
     signal,
   );

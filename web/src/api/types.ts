@@ -37,6 +37,8 @@ export type Lane = EventView["lane"];
 /** Why a card was refused. */
 export type DenialReason = Extract<BoxEvent, { kind: "access.denied" }>["reason"];
 /** Why a door was unlocked. */
+export type InputFaultState = Extract<BoxEvent, { kind: "input.fault" }>["fault"];
+/** Why a door was unlocked. */
 export type UnlockCause = Extract<BoxEvent, { kind: "door.unlocked" }>["cause"];
 /** How a command stands. */
 export type CommandState = CommandView["state"];

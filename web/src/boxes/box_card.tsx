@@ -85,7 +85,7 @@ function Readers(
             : t.boxes.readerOffline(reader.id);
           return (
             <li key={reader.id} data-state={state}>
-              <Tooltip title={`${hint} · ${reader.door}`}>
+              <Tooltip title={reader.door === undefined ? hint : `${hint} · ${reader.door}`}>
                 <span tabIndex={0}>
                   <i /> {reader.id}
                   {state === "offline" && ` · ${t.boxes.offline}`}

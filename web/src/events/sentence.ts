@@ -25,6 +25,28 @@ export function sentenceOf(view: EventView, t: Messages): Sentence {
       return s.opened(event.door);
     case "door.closed":
       return s.closed(event.door);
+    case "door.passed":
+      return s.passed(event.door, t.directions[event.direction]);
+    case "door.tailgated":
+      return s.tailgated(event.door, String(event.count));
+    case "patrol.read":
+      return event.baton === undefined
+        ? s.patrol(event.tag, event.source)
+        : s.patrolBaton(event.tag, event.baton);
+    case "input.fault":
+      return event.fault === "none"
+        ? s.inputMended(event.input)
+        : s.inputFault(event.input, t.inputFaults[event.fault]);
+    case "expander.offline":
+      return s.expanderOffline(event.expander);
+    case "expander.online":
+      return s.expanderOnline(event.expander);
+    case "device.attached":
+      return s.attached(event.device, event.description);
+    case "device.detached":
+      return s.detached(event.device, event.description);
+    case "sensor.reading":
+      return s.reading(event.sensor, `${event.value} ${event.unit}`);
     case "door.forced":
       return s.forced(event.door);
     case "door.held":
@@ -91,6 +113,8 @@ export function toneOf({ event, lane }: EventView): Tone {
       return "calm";
     case "reader.tamper":
       return event.active ? "alarm" : "calm";
+    case "input.fault":
+      return event.fault === "none" ? "calm" : "alarm";
     case "reader.power":
       return event.failed ? "alarm" : "calm";
     default:

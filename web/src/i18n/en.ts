@@ -1,4 +1,4 @@
-import type { DenialReason, Lane, UnlockCause } from "../api/types.ts";
+import type { DenialReason, InputFaultState, Lane, UnlockCause } from "../api/types.ts";
 import type { CommandState, DoorMode } from "../api/types.ts";
 import { say } from "./parts.ts";
 
@@ -34,6 +34,14 @@ const causes: Readonly<Record<UnlockCause, string>> = {
   free: "free mode",
   release: "emergency release",
 };
+
+const inputFaults: Readonly<Record<Exclude<InputFaultState, "none">, string>> = {
+  open: "a wire is broken",
+  short: "its wires touch",
+  contradiction: "its two contacts contradict each other",
+};
+
+const directions: Readonly<Record<"in" | "out", string>> = { in: "in", out: "out" };
 
 const commandStates: Readonly<Record<CommandState, string>> = {
   pending: "sent",
@@ -174,6 +182,8 @@ export const en = {
   lanes,
   modes,
   causes,
+  inputFaults,
+  directions,
   denial,
   events: {
     title: "Events",
@@ -234,6 +244,18 @@ export const en = {
     outputOff: (output: string) => say`Output ${output} off`,
     inputOn: (input: string) => say`Input ${input} active`,
     inputOff: (input: string) => say`Input ${input} quiet`,
+    passed: (door: string, direction: string) => say`Somebody went ${direction} through ${door}`,
+    tailgated: (door: string, count: string) =>
+      say`Tailgating at ${door}: ${count} more than were let through`,
+    patrol: (tag: string, source: string) => say`Patrol tag ${tag} read at ${source}`,
+    patrolBaton: (tag: string, baton: string) => say`Patrol tag ${tag} read by baton ${baton}`,
+    inputFault: (input: string, fault: string) => say`Wiring fault at input ${input}: ${fault}`,
+    inputMended: (input: string) => say`Wiring of input ${input} is good again`,
+    expanderOffline: (expander: string) => say`I/O board ${expander} does not answer`,
+    expanderOnline: (expander: string) => say`I/O board ${expander} is back`,
+    attached: (device: string, what: string) => say`${what} plugged in at ${device}`,
+    detached: (device: string, what: string) => say`${what} pulled out from ${device}`,
+    reading: (sensor: string, value: string) => say`Sensor ${sensor}: ${value}`,
   },
   alarm: {
     title: (n: number) => n === 1 ? "1 alarm" : `${n} alarms`,

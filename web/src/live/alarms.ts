@@ -92,6 +92,14 @@ function fromEvents(
       case "reader.tamper":
         note(`tamper/${event.reader}`, event.active, true, t.sentence.tamper(event.reader), wallMs);
         break;
+      case "input.fault": {
+        const { input, fault } = event;
+        const sentence = fault === "none"
+          ? t.sentence.inputMended(input)
+          : t.sentence.inputFault(input, t.inputFaults[fault]);
+        note(`wire/${input}`, fault !== "none", false, sentence, wallMs);
+        break;
+      }
       case "reader.power":
         note(
           `power/${event.reader}`,
