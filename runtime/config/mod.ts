@@ -4,7 +4,13 @@
  * @module
  */
 export { ConfigError, type ConfigFault, parseBoxConfig, type ResolvedConfig } from "./parse.ts";
-export type { AnyDriver, ResolvedBusDevice, ResolvedPoint, ResolvedReader } from "./resolve.ts";
+export type {
+  AnyDriver,
+  ResolvedBusDevice,
+  ResolvedDevices,
+  ResolvedPoint,
+  ResolvedReader,
+} from "./resolve.ts";
 export {
   type BoxConfig,
   BoxConfigSchema,
