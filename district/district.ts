@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Cancel, Clock } from "../hal/mod.ts";
+import { type Cancel, type Clock, writeFileDurably } from "../hal/mod.ts";
 import { type BoxCommand, SigningKey } from "../sync/wire/mod.ts";
 import type {
   BoxView,
@@ -16,7 +16,6 @@ import { consoleApi } from "./console_api/console_api.ts";
 import { SECURITY_HEADERS } from "./console_api/guard.ts";
 import { Core } from "./core.ts";
 import { DistrictError } from "./errors.ts";
-import { writeFileDurably } from "./files.ts";
 import { LiveHub, LiveQueue } from "./live/hub.ts";
 import { faultFields, type Log } from "./log.ts";
 import { Publisher } from "./policy/publisher.ts";

@@ -8,6 +8,7 @@
 export * from "./analog.ts";
 export * from "./clock.ts";
 export * from "./crc16.ts";
+export * from "./durable_file.ts";
 export * from "./error.ts";
 export * from "./gpio.ts";
 export * from "./hid.ts";

@@ -6,10 +6,10 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { open, readFile, rename, unlink } from "node:fs/promises";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
+import { writeFileDurably } from "../hal/mod.ts";
 import { boxIdOf, caFingerprint, SigningKey } from "./wire/mod.ts";
 import { SyncError } from "./errors.ts";
 
@@ -61,25 +61,9 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   }
 }
 
-/** Temporary file, fsync, rename, fsync of the folder: the old file or the new one, never a part. */
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const temporary = `${path}.tmp`;
-  await unlink(temporary).catch(() => {});
-  const file = await open(temporary, "wx", 0o600);
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  const folder = await open(dirname(path), "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  writeFileDurably(path, content);
 }
 
 /** The box's key in `dataDir`; makes one, durably, when there is none. @throws {@link SyncError} `identity` */
@@ -116,7 +100,7 @@ export async function saveDistrict(
     districtKey: Buffer.from(district.districtKey).toString("base64"),
     caPem: district.caPem,
   });
-  await writeDurably(districtPath(dataDir), new TextEncoder().encode(`${json}\n`));
+  await writeDurably(districtPath(dataDir), `${json}\n`);
 }
 
 /**

@@ -8,7 +8,8 @@ import { randomBytes, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { DistrictError } from "../errors.ts";
-import { readTextIfThere, writeFileDurably } from "../files.ts";
+import { writeFileDurably } from "../../hal/mod.ts";
+import { readTextIfThere } from "../files.ts";
 
 /** Certificate and key of the server, and the CA that boxes pin; all PEM. */
 export interface ServerCertificate {

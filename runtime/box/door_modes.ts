@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { writeFileDurably } from "../../hal/mod.ts";
 import type { DoorMode } from "../../sync/wire/mod.ts";
 
 const ModesSchema = v.record(v.string(), v.picklist(["normal", "free", "locked"]));
@@ -35,15 +36,6 @@ export class DoorModes {
   set(door: string, mode: DoorMode): void {
     if (this.of(door) === mode) return;
     this.#modes = { ...this.#modes, [door]: mode };
-    const temporary = `${this.#path}.new`;
-    {
-      using file = Deno.openSync(temporary, { write: true, create: true, truncate: true });
-      const bytes = new TextEncoder().encode(JSON.stringify(this.#modes));
-      for (let written = 0; written < bytes.length;) {
-        written += file.writeSync(bytes.subarray(written));
-      }
-      file.syncSync();
-    }
-    Deno.renameSync(temporary, this.#path);
+    writeFileDurably(this.#path, JSON.stringify(this.#modes));
   }
 }

@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { syncFolder } from "../../hal/mod.ts";
 
 /** What must outlive the store: both only ever grow. */
 export interface EpochRecord {
@@ -47,12 +48,6 @@ export function writeEpochFile(path: string, { epoch, boot }: EpochRecord): void
     Deno.renameSync(temporary, path);
   }
   syncFolder(dirname(path));
-}
-
-/** Makes renames and new names in `folder` durable. */
-export function syncFolder(folder: string): void {
-  using file = Deno.openSync(folder);
-  file.syncSync();
 }
 
 function removeAny(path: string): void {

@@ -6,10 +6,11 @@
  */
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { syncFolder } from "../../hal/mod.ts";
 import type { Lane } from "../../sync/wire/events.ts";
 import { BlockWriter } from "./block.ts";
 import type { JournalState } from "./contract.ts";
-import { type EpochRecord, readEpochFile, syncFolder, writeEpochFile } from "./epoch_file.ts";
+import { type EpochRecord, readEpochFile, writeEpochFile } from "./epoch_file.ts";
 import { StoreFault, storeFault } from "./fault.ts";
 import type { LaneBlock, LaneQuotas, Notice } from "./protocol.ts";
 import { NOTHING_SALVAGED, type Salvage, salvage } from "./salvage.ts";
