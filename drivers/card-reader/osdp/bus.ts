@@ -10,6 +10,7 @@ import type { CardReader, ReaderBus, SerialDriverHost } from "../../contract.ts"
 import { type Frame, FrameDecoder } from "./frame.ts";
 import { checkKey, keySource, OsdpKeyError } from "./key.ts";
 import type { OsdpOptions } from "./options.ts";
+import type { Conversation } from "./conversation.ts";
 import { OsdpReader } from "./reader.ts";
 
 /** Start, eight data bits, stop. */
@@ -48,7 +49,7 @@ export interface OsdpBusCounts {
 }
 
 interface InFlight {
-  readonly reader: OsdpReader;
+  readonly talk: Conversation;
   readonly capMs: number;
 }
 
@@ -56,7 +57,8 @@ interface InFlight {
 export class OsdpBus implements ReaderBus {
   readonly #host: SerialDriverHost;
   readonly #readers: readonly OsdpReader[];
-  readonly #replyMs: ReadonlyMap<OsdpReader, number>;
+  readonly #talks: readonly Conversation[];
+  readonly #replyMs: ReadonlyMap<Conversation, number>;
   readonly #abort = new AbortController();
   #decoder = new FrameDecoder();
   #port: SerialPort | undefined;
@@ -79,7 +81,8 @@ export class OsdpBus implements ReaderBus {
     this.#readers = options.map((one) =>
       new OsdpReader(one, keySource(one), host.clock, host.log, wake)
     );
-    this.#replyMs = new Map(this.#readers.map((reader, i) => [reader, options[i]!.replyMs]));
+    this.#talks = this.#readers.map((reader) => reader.conversation);
+    this.#replyMs = new Map(this.#talks.map((talk, i) => [talk, options[i]!.replyMs]));
   }
 
   /**
@@ -141,11 +144,11 @@ export class OsdpBus implements ReaderBus {
     signal.throwIfAborted();
     this.#abort.signal.throwIfAborted();
     checkKey(key);
-    const reader = this.#reader(address);
+    const { conversation } = this.#reader(address);
     const ended = Promise.withResolvers<void>();
     const giveUp = (error: (why: string) => unknown) =>
-      ended.reject(error(reader.abandonInstall()));
-    reader.install(
+      ended.reject(error(conversation.abandonInstall()));
+    conversation.install(
       key.slice(),
       options.from,
       ended.resolve,
@@ -182,7 +185,7 @@ export class OsdpBus implements ReaderBus {
     if (!this.#abort.signal.aborted) {
       this.#abort.abort(new HalError("disconnected", "the OSDP bus was closed"));
       this.#leaveLine();
-      for (const reader of this.#readers) reader.lost("closed");
+      for (const talk of this.#talks) talk.lost("closed");
     }
     await this.#running;
   }
@@ -230,14 +233,14 @@ export class OsdpBus implements ReaderBus {
       const nowMs = this.#host.clock.monotonicMs();
       this.#lastByteMs = nowMs;
       port.discardInput();
-      for (const reader of this.#readers) reader.connected(nowMs);
+      for (const talk of this.#talks) talk.connected(nowMs);
       this.#plan();
       for (;;) this.#received(await port.read(signal));
     } catch (cause) {
       if (!signal.aborted) {
         this.#host.log("error", "the serial line is lost", { cause: (cause as Error).message });
         this.#leaveLine();
-        for (const reader of this.#readers) reader.lost("bus-lost");
+        for (const talk of this.#talks) talk.lost("bus-lost");
       }
     }
     await this.#close(port);
@@ -280,7 +283,7 @@ export class OsdpBus implements ReaderBus {
 
   #take(frame: Frame, receivedMs: number): void {
     const inFlight = this.#inFlight;
-    if (inFlight === undefined || !inFlight.reader.accept(frame, receivedMs)) {
+    if (inFlight === undefined || !inFlight.talk.accept(frame, receivedMs)) {
       // Adapters that echo show us our own commands: those are nothing strange.
       if (frame.reply) this.#counts.stray++;
       return;
@@ -302,42 +305,42 @@ export class OsdpBus implements ReaderBus {
       this.#lastByteMs + QUIET_CHARACTERS * this.#characterMs(),
       this.#freeMs + QUIET_WAIT_MS_MAX,
     );
-    const { reader, atMs } = this.#pick(nowMs);
-    if (reader === undefined) return;
+    const { talk, atMs } = this.#pick(nowMs);
+    if (talk === undefined) return;
     const waitMs = Math.max(atMs, quietMs) - nowMs;
-    if (waitMs <= 0) this.#send(reader, nowMs);
+    if (waitMs <= 0) this.#send(talk, nowMs);
     else this.#timer = this.#host.clock.schedule(waitMs, () => this.#plan());
   }
 
   /** Whose turn it is, and when: orders first, then whoever has waited longest. */
-  #pick(nowMs: number): { reader: OsdpReader | undefined; atMs: number } {
-    let poll: OsdpReader | undefined;
+  #pick(nowMs: number): { talk: Conversation | undefined; atMs: number } {
+    let poll: Conversation | undefined;
     let pollMs = Infinity;
-    let urgent: OsdpReader | undefined;
-    for (const reader of this.#readers) {
-      const { dueMs, missing } = reader;
+    let urgent: Conversation | undefined;
+    for (const talk of this.#talks) {
+      const { dueMs, missing } = talk;
       const atMs = missing ? Math.max(dueMs, this.#missingFreeMs) : dueMs;
       // Of several that may go at the same moment, the one that has waited longest: none starves.
       if (atMs < pollMs || (atMs === pollMs && dueMs < poll!.dueMs)) {
-        [poll, pollMs] = [reader, atMs];
+        [poll, pollMs] = [talk, atMs];
       }
-      if (reader.urgent && (urgent === undefined || dueMs < urgent.dueMs)) urgent = reader;
+      if (talk.urgent && (urgent === undefined || dueMs < urgent.dueMs)) urgent = talk;
     }
-    if (urgent === undefined) return { reader: poll, atMs: pollMs };
-    if (this.#urgentRun >= URGENT_RUN_MAX && pollMs <= nowMs) return { reader: poll, atMs: pollMs };
-    return { reader: urgent, atMs: nowMs };
+    if (urgent === undefined) return { talk: poll, atMs: pollMs };
+    if (this.#urgentRun >= URGENT_RUN_MAX && pollMs <= nowMs) return { talk: poll, atMs: pollMs };
+    return { talk: urgent, atMs: nowMs };
   }
 
-  #send(reader: OsdpReader, nowMs: number): void {
+  #send(talk: Conversation, nowMs: number): void {
     const port = this.#port!;
     // Bytes from before the question are no answer to it, even if they turn out to hold a frame.
     this.#decoder.discard();
-    this.#urgentRun = reader.urgent ? this.#urgentRun + 1 : 0;
-    const { bytes, onWritten } = reader.next(nowMs);
-    const replyMs = this.#replyMs.get(reader)!;
+    this.#urgentRun = talk.urgent ? this.#urgentRun + 1 : 0;
+    const { bytes, onWritten } = talk.next(nowMs);
+    const replyMs = this.#replyMs.get(talk)!;
     const sendingMs = bytes.length * this.#characterMs();
     const deadlineMs = sendingMs + replyMs;
-    this.#inFlight = { reader, capMs: nowMs + Math.max(deadlineMs, EXCHANGE_MS_MAX) };
+    this.#inFlight = { talk, capMs: nowMs + Math.max(deadlineMs, EXCHANGE_MS_MAX) };
     this.#counts.sent++;
     this.#timer = this.#host.clock.schedule(deadlineMs, () => this.#deadline());
     port.write(bytes, this.#abort.signal).then(
@@ -366,17 +369,17 @@ export class OsdpBus implements ReaderBus {
     this.#timer = undefined;
     this.#feed((sink) => {
       this.#decoder.gap(sink);
-      if (this.#inFlight !== undefined) this.#miss(inFlight.reader, nowMs);
+      if (this.#inFlight !== undefined) this.#miss(inFlight.talk, nowMs);
     }, nowMs);
   }
 
-  #miss(reader: OsdpReader, nowMs: number): void {
+  #miss(talk: Conversation, nowMs: number): void {
     this.#counts.missed++;
     this.#freeMs = nowMs;
     this.#inFlight = undefined;
-    reader.missed(nowMs);
-    if (reader.failing) reader.dueMs = nowMs + FAILING_RETRY_MS;
-    this.#missingFreeMs = nowMs + (reader.failing ? FAILING_GAP_MS : MISSED_GAP_MS);
+    talk.missed(nowMs);
+    if (talk.failing) talk.dueMs = nowMs + FAILING_RETRY_MS;
+    this.#missingFreeMs = nowMs + (talk.failing ? FAILING_GAP_MS : MISSED_GAP_MS);
   }
 
   #characterMs(): number {

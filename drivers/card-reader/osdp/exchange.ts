@@ -1,18 +1,19 @@
 /**
- * One command and what is known of its way to a reader and back.
+ * The question that a reader was asked last: numbered, laid out once, and repeated as the very same
+ * bytes until it is answered.
  *
  * @module
  */
-import type { Command } from "./commands.ts";
-import type { FrameSequence } from "./frame.ts";
+import { type Command, encodeCommand } from "./commands.ts";
+import { encodeFrame, type Frame, type FrameCheck, type FrameSequence } from "./frame.ts";
+import type { Order } from "./orders.ts";
+import { REPLY } from "./replies.ts";
+import type { SecureLink } from "./secure_link.ts";
 
 /** A command that is sent, the same bytes each time, until it is answered. */
-export interface Exchange {
-  readonly command: Command;
+export interface Exchange extends Order {
   readonly sequence: FrameSequence;
   readonly bytes: Uint8Array;
-  readonly expiresMs: number | undefined;
-  readonly onWritten: ((atMonotonicMs: number) => void) | undefined;
   /** Refusals of these very bytes. */
   refusals: number;
 }
@@ -24,15 +25,77 @@ export interface Outgoing {
   readonly onWritten: ((atMonotonicMs: number) => void) | undefined;
 }
 
-/** A command that may wait for ever, and of which nobody wants to hear. */
-export function order(
-  command: Command,
-): { command: Command; expiresMs?: number; onWritten?: undefined } {
-  return { command };
+/** Asks one reader one thing at a time. */
+export class Exchanges {
+  readonly #address: number;
+  readonly #check: FrameCheck;
+  #sequence: FrameSequence = 0;
+  #current: Exchange | undefined;
+  #written = false;
+
+  /** Begins at sequence 0, with nothing asked. */
+  constructor(address: number, check: FrameCheck) {
+    this.#address = address;
+    this.#check = check;
+  }
+
+  /** What was asked and is not answered yet. */
+  get current(): Exchange | undefined {
+    return this.#current;
+  }
+
+  /** Lays `order` out under the next number, in the secure channel where there is one. */
+  begin(order: Order, link: SecureLink): Outgoing {
+    const { id, data } = encodeCommand(order.command);
+    const { security, seal } = link.wrap(data);
+    const sequence = this.#sequence;
+    this.#sequence = sequence === 3 ? 1 : (sequence + 1) as FrameSequence;
+    const fields = {
+      address: this.#address,
+      reply: false,
+      sequence,
+      check: this.#check,
+      id,
+      data,
+    };
+    const bytes = encodeFrame(security === undefined ? fields : { ...fields, security }, seal);
+    this.#written = false;
+    this.#current = { ...order, sequence, bytes, refusals: 0 };
+    return this.repeat(this.#current);
+  }
+
+  /** The very same bytes once more. */
+  repeat({ bytes, onWritten }: Exchange): Outgoing {
+    const first = !this.#written;
+    this.#written = true;
+    return { bytes, onWritten: first ? onWritten : undefined };
+  }
+
+  /** Whether `frame` can be the answer to what was asked: BUSY, a reply, or neither. */
+  match(frame: Frame): "busy" | "reply" | undefined {
+    const exchange = this.#current;
+    if (exchange === undefined || !frame.reply || frame.address !== this.#address) return undefined;
+    const busy = frame.id === REPLY.busy && frame.security === undefined;
+    // BUSY comes with sequence 0, whatever the command had.
+    if (frame.sequence !== exchange.sequence && !(busy && frame.sequence === 0)) return undefined;
+    // A reader answers with the check it was asked with; one byte of sum would let noise through.
+    if (frame.check !== this.#check) return undefined;
+    return busy ? "busy" : "reply";
+  }
+
+  /** It was answered: the next question may come. */
+  end(): void {
+    this.#current = undefined;
+  }
+
+  /** The conversation begins anew. */
+  restart(): void {
+    this.#sequence = 0;
+    this.#current = undefined;
+  }
 }
 
-/** @throws RangeError when a reader has no such line. */
-export function checkIndex(what: string, index: number, max: number): void {
-  if (Number.isInteger(index) && index >= 0 && index < max) return;
-  throw new RangeError(`reader ${what} ${index}: expected 0 to ${max - 1}`);
+/** A command that may wait for ever, and of which nobody wants to hear. */
+export function order(command: Command): Order {
+  return { command };
 }

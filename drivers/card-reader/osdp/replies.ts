@@ -43,7 +43,17 @@ export const NAK = {
 } as const;
 
 /** Function codes of a capability (annex B). */
-export const CAPABILITY = { inputs: 1, outputs: 2, led: 4, buzzer: 5, text: 6 } as const;
+export const CAPABILITY = {
+  inputs: 1,
+  outputs: 2,
+  led: 4,
+  buzzer: 5,
+  text: 6,
+  check: 8,
+  security: 9,
+  receiveBuffer: 10,
+  largestMessage: 11,
+} as const;
 
 /** One line of PDCAP. */
 export interface Capability {

@@ -67,25 +67,25 @@ const ADVICE = {
 export class SecureLink {
   readonly #channel = new SecureChannel();
   readonly #log: DriverLog;
-  #source: KeySource;
+  #source: KeySource | undefined;
   #install: Install | undefined;
   #failures = 0;
   #openedMs = -Infinity;
 
-  /** Makes a link that is down. */
-  constructor(source: KeySource, log: DriverLog) {
+  /** Makes a link that is down. Without `source` the reader is spoken to in clear text. */
+  constructor(source: KeySource | undefined, log: DriverLog) {
     this.#source = source;
     this.#log = log;
+  }
+
+  /** Whether there is a key, or one is being installed: then nothing goes past the channel. */
+  get active(): boolean {
+    return this.#source !== undefined || this.#install !== undefined;
   }
 
   /** Whether what is sent now goes through the channel. */
   get up(): boolean {
     return this.#channel.at === "up";
-  }
-
-  /** Whether a key is being installed: no traffic until that is over. */
-  get installing(): boolean {
-    return this.#install !== undefined;
   }
 
   /** Forgets the session; its keys are of no use to anybody from now on. */
@@ -123,6 +123,7 @@ export class SecureLink {
   read(frame: Frame, command: Command, nowMs: number): Verdict {
     const plain = frame.security === undefined;
     const message = { kind: "message", message: { id: frame.id, data: frame.data } } as const;
+    if (!this.active) return plain ? message : { kind: "stray" };
     // It heard noise: nothing is believed for it, the same bytes just go again.
     if (plain && frame.id === REPLY.nak && frame.data[0] === NAK.check) return message;
     switch (this.#channel.at) {
@@ -142,14 +143,22 @@ export class SecureLink {
     }
   }
 
-  /** Puts a new key into the reader, under `from`; one at a time. */
+  /**
+   * Puts a new key into the reader, under `from`; one at a time.
+   *
+   * @throws RangeError while another one is being installed, or when there is no current key.
+   */
   install(
     key: Uint8Array,
     from: "default" | "current",
     done: () => void,
     failed: (why: string) => void,
   ): void {
+    if (this.#install !== undefined) throw new RangeError("a key is being installed already");
     const under = from === "default" ? "default" : this.#source;
+    if (under === undefined) {
+      throw new RangeError("the reader has no key in box.yaml; install from the default key");
+    }
     this.#install = { key, from: under, taken: false, done, failed, lastFault: "no answer" };
     this.#failures = 0;
     this.reset();
@@ -168,7 +177,7 @@ export class SecureLink {
 
   #base(): BaseKey {
     const install = this.#install;
-    if (install === undefined) return { key: this.#source(), own: true };
+    if (install === undefined) return { key: this.#source!(), own: true };
     if (install.taken) return { key: install.key, own: true };
     if (install.from === "default") return { key: SCBK_D, own: false };
     return { key: install.from(), own: true };

@@ -1,0 +1,395 @@
+/**
+ * The conversation with one reader: what to say to it next, and what its replies mean. Knows no
+ * port and no timer; the bus asks and tells.
+ *
+ * @module
+ */
+import type { Clock } from "../../../hal/mod.ts";
+import type { DriverLog, OfflineReason } from "../../contract.ts";
+import { Abilities } from "./abilities.ts";
+import type { Command } from "./commands.ts";
+import { type Exchange, Exchanges, order, type Outgoing } from "./exchange.ts";
+import type { Frame } from "./frame.ts";
+import { Freshness } from "./freshness.ts";
+import type { OsdpOptions } from "./options.ts";
+import type { Order, OrderQueue } from "./orders.ts";
+import { Presence } from "./presence.ts";
+import { decodeReply, NAK, type Reply } from "./replies.ts";
+import { identityOf, type ReaderReports } from "./reports.ts";
+import { type KeySource, SecureLink, type Verdict } from "./secure_link.ts";
+
+/** Wait before a busy reader is asked again. */
+const BUSY_WAIT_MS = 50;
+/** Missed replies after which a reader no longer gets its turn like the others. */
+const MISSES_MAX = 3;
+/** Refusals of a command in a row after which it is given up. */
+const REFUSALS_MAX = 3;
+/** Wait before a reader that refuses to talk is started anew. */
+const REFUSED_WAIT_MS = 1_000;
+
+type Phase = "probe" | "secure" | "start" | "drain" | "online";
+
+/** What a conversation works with. */
+export interface ConversationParts {
+  readonly options: OsdpOptions;
+  /** There where a key is configured: then nothing but it is believed. */
+  readonly key: KeySource | undefined;
+  readonly clock: Clock;
+  readonly log: DriverLog;
+  readonly orders: OrderQueue;
+  readonly reports: ReaderReports;
+  /** Called when something waits that should not wait for the next poll. */
+  readonly wake: () => void;
+}
+
+/** The conversation with one reader. */
+export class Conversation {
+  /** When it wants its next turn. */
+  dueMs = 0;
+  readonly #options: OsdpOptions;
+  readonly #clock: Clock;
+  readonly #log: DriverLog;
+  readonly #wake: () => void;
+  readonly #reports: ReaderReports;
+  readonly #orders: OrderQueue;
+  readonly #exchanges: Exchanges;
+  readonly #freshness = new Freshness();
+  readonly #abilities = new Abilities();
+  readonly #presence: Presence;
+  readonly #link: SecureLink;
+  #phase: Phase = "probe";
+  #steps: Command[] = [];
+  #misses = 0;
+  #restarts = 0;
+  /** Begins with nothing said. */
+  constructor({ options, key, clock, log, orders, reports, wake }: ConversationParts) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#log = log;
+    this.#wake = wake;
+    this.#orders = orders;
+    this.#reports = reports;
+    this.#exchanges = new Exchanges(options.address, options.check);
+    this.#link = new SecureLink(key, log);
+    this.#presence = new Presence(clock, options.offlineMs, reports, log);
+  }
+
+  /** Whether listeners were told that it is online. */
+  get online(): boolean {
+    return this.#presence.online;
+  }
+
+  /** What it is known to be able to do. */
+  get abilities(): Abilities {
+    return this.#abilities;
+  }
+
+  /** Asks for the contacts, if it is connected already: an unchanged one is not reported again. */
+  refreshInputs(): void {
+    if (this.#phase === "probe" || this.#phase === "secure") return;
+    this.#steps.push({ kind: "inputStatus" });
+  }
+
+  /** Whether it has stopped answering, so that its turns must not cost its neighbours much. */
+  get failing(): boolean {
+    return this.#misses >= MISSES_MAX;
+  }
+
+  /** Whether its last turn was not answered. */
+  get missing(): boolean {
+    return this.#misses > 0;
+  }
+
+  /** Whether something waits for it that goes before any poll. */
+  get urgent(): boolean {
+    return (this.#phase === "online" || this.#phase === "drain") &&
+      this.#exchanges.current === undefined && !this.#orders.empty;
+  }
+
+  /** Whether a read that it hands over now may be from while it was not heard; counts those. */
+  isOld(): boolean {
+    if (this.#phase === "online" && this.#freshness.fresh) return false;
+    this.#freshness.drop();
+    return true;
+  }
+
+  /** The next frame for it: the last one again, as the very same bytes, if that was not answered. */
+  next(nowMs: number): Outgoing {
+    const again = this.#exchanges.current;
+    if (again !== undefined) {
+      if (again.expiresMs === undefined || again.expiresMs > nowMs) {
+        return this.#exchanges.repeat(again);
+      }
+      // The reader may or may not have obeyed; only a restart ends this without opening late.
+      this.#log("warn", "an order was not answered in time; the reader is started anew");
+      this.#restart();
+    }
+    return this.#exchanges.begin(this.#choose(nowMs), this.#link);
+  }
+
+  /** Takes a frame while a reply is awaited. `false`: it is no reply to what was sent. */
+  accept(frame: Frame, receivedMs: number): boolean {
+    const match = this.#exchanges.match(frame);
+    if (match === undefined) return false;
+    const exchange = this.#exchanges.current!;
+    const busy = match === "busy";
+    const verdict = busy
+      ? plainMessage(frame)
+      : this.#link.read(frame, exchange.command, receivedMs);
+    if (verdict.kind === "stray") return false;
+    this.#misses = 0;
+    const hurried = this.#phase === "start" || this.#phase === "secure";
+    this.dueMs = receivedMs + (hurried ? 0 : this.#options.pollMs);
+    if (verdict.kind !== "message") {
+      this.#turned(verdict, receivedMs);
+      return true;
+    }
+    let reply: Reply | undefined;
+    try {
+      reply = decodeReply(verdict.message);
+    } catch (cause) {
+      // Its check was right, so it is what the reader meant; asking again would not mend it.
+      this.#log("warn", "a reply that cannot be read", { cause: (cause as Error).message });
+    }
+    if (busy) {
+      this.dueMs = receivedMs + BUSY_WAIT_MS;
+      this.#checkOffline(receivedMs, "protocol");
+      return true;
+    }
+    this.#freshness.heardAfter(this.#presence.heard(receivedMs));
+    if (this.#phase === "online" && reply?.kind !== "nak") this.#presence.sound(receivedMs);
+    if (reply?.kind === "nak") this.#refused(exchange, reply.code, receivedMs);
+    else this.#answered(exchange, reply, receivedMs);
+    return true;
+  }
+
+  /**
+   * Puts `key` into the reader, in a session under the public default key or its current one; until
+   * that is over it is offline. Calls either `done` or `failed`, unless it is given up.
+   */
+  install(
+    key: Uint8Array,
+    from: "default" | "current",
+    done: () => void,
+    failed: (why: string) => void,
+  ): void {
+    this.#link.install(key, from, done, failed);
+    this.#startAnew();
+  }
+
+  /** Gives an installation up and goes back to what was configured; says what was in its way. */
+  abandonInstall(): string {
+    const why = this.#link.abandon();
+    this.#startAnew();
+    return why;
+  }
+
+  #startAnew(): void {
+    this.#restart();
+    this.#presence.went("protocol");
+    this.dueMs = this.#clock.monotonicMs();
+    this.#wake();
+  }
+
+  /** Says that no reply came in time. */
+  missed(nowMs: number): void {
+    this.#misses++;
+    this.dueMs = nowMs;
+    if (this.#phase === "secure" && this.failing) {
+      this.#log(
+        "error",
+        "the reader is silent in the secure channel's handshake; it may know none",
+      );
+    }
+    this.#checkOffline(nowMs, "no-reply");
+  }
+
+  /** Says that the line is gone, or closed for good. */
+  lost(reason: OfflineReason): void {
+    this.#restart();
+    this.#misses = 0;
+    this.dueMs = 0;
+    this.#presence.went(reason);
+  }
+
+  /** Says that the line is there: from now on silence is the reader's own. */
+  connected(nowMs: number): void {
+    this.#presence.connected(nowMs);
+    this.dueMs = nowMs;
+  }
+
+  #choose(nowMs: number): Order {
+    switch (this.#phase) {
+      case "probe":
+        return order({ kind: "id" });
+      case "secure":
+        // The answer to one step has put the next one there.
+        return order(this.#nextStep() ?? { kind: "id" });
+      case "start":
+      case "drain":
+      case "online": {
+        const urgent = this.#phase === "start" ? undefined : this.#orders.take(nowMs, (what) => {
+          this.#log("warn", "an order came too late and was dropped", { what });
+        });
+        return urgent ?? order(this.#nextStep() ?? { kind: "poll" });
+      }
+      default:
+        return this.#phase satisfies never;
+    }
+  }
+
+  #nextStep(): Command | undefined {
+    for (;;) {
+      const step = this.#steps.shift();
+      if (step === undefined || !this.#abilities.lacks(step.kind)) return step;
+    }
+  }
+
+  /** The secure channel took a turn. */
+  #turned(verdict: Exclude<Verdict, { kind: "message" | "stray" }>, nowMs: number): void {
+    switch (verdict.kind) {
+      case "step":
+        this.#exchanges.end();
+        return this.#shake(nowMs);
+      case "ready":
+        this.#exchanges.end();
+        return this.#begin();
+      case "again":
+        this.#restart();
+        this.dueMs = nowMs;
+        return;
+      case "lost":
+        this.#log("warn", "the secure session is lost and made anew", { cause: verdict.why });
+        this.#restart();
+        this.dueMs = nowMs + this.#link.retryMs(nowMs);
+        return this.#checkOffline(nowMs, "protocol");
+      case "failed":
+        return this.#unsafe(nowMs);
+      default:
+        return verdict satisfies never;
+    }
+  }
+
+  /** Puts the next step of the handshake where it is the next thing to be sent. */
+  #shake(nowMs: number): void {
+    const step = this.#link.step();
+    if (step === undefined) return this.#unsafe(nowMs);
+    this.#steps = [step];
+  }
+
+  /** No secure channel, so no reader; it is tried again as it was configured, never with less. */
+  #unsafe(nowMs: number): void {
+    this.#restart();
+    this.#presence.went("protocol");
+    this.dueMs = nowMs + this.#link.retryMs(nowMs);
+  }
+
+  #restart(): void {
+    this.#link.reset();
+    this.#phase = "probe";
+    this.#exchanges.restart();
+    this.#steps = [];
+  }
+
+  #answered(exchange: Exchange, reply: Reply | undefined, receivedMs: number): void {
+    this.#exchanges.end();
+    if (this.#phase === "probe") {
+      this.#presence.identity = undefined;
+      if (!this.#link.active) this.#begin();
+      else {
+        this.#phase = "secure";
+        this.#steps = [{ kind: "capabilities" }];
+        this.dueMs = receivedMs;
+      }
+    } else if (this.#phase === "secure" && this.#steps.length === 0) {
+      return this.#shake(receivedMs);
+    }
+    if (reply?.kind === "identity") this.#presence.identity = identityOf(reply);
+    else if (reply?.kind === "capabilities") this.#abilities.learn(reply.capabilities);
+    else if (reply !== undefined) this.#reports.take(reply, receivedMs);
+    this.#advance(exchange, reply);
+  }
+
+  /** The first reply after a restart: asks for everything else. */
+  #begin(): void {
+    this.#phase = "start";
+    this.#presence.begun();
+    this.#abilities.clear();
+    this.#steps = [
+      // What it said of itself before it had proved anything is asked again.
+      ...(this.#link.active ? [{ kind: "id" } as const] : []),
+      { kind: "capabilities" },
+      { kind: "localStatus" },
+      { kind: "inputStatus" },
+      { kind: "outputStatus" },
+    ];
+    this.dueMs = 0;
+  }
+
+  #advance(exchange: Exchange, reply: Reply | undefined): void {
+    if (this.#phase === "start" && this.#steps.length === 0) {
+      this.#phase = "drain";
+      this.#freshness.doubt();
+      this.#orders.restore(this.#options.led && !this.#abilities.lacks("led"));
+      return;
+    }
+    if (exchange.command.kind !== "poll" || !this.#freshness.polled(reply)) return;
+    const count = this.#freshness.takeDropped();
+    if (count > 0) {
+      this.#log("warn", "reads from before the reader was reached again were dropped", { count });
+    }
+    if (this.#phase !== "drain") return;
+    this.#phase = "online";
+    this.#restarts = 0;
+    this.#presence.came();
+  }
+
+  #refused(exchange: Exchange, code: number, nowMs: number): void {
+    const { kind } = exchange.command;
+    switch (code) {
+      case NAK.check:
+        // It heard noise and has not obeyed: the very same bytes again.
+        if (++exchange.refusals < REFUSALS_MAX) return;
+        break;
+      case NAK.sequence:
+        if (this.#phase === "probe") break;
+        this.#log("info", "the reader lost count and is started anew");
+        this.#restart();
+        this.dueMs = nowMs + Math.min(this.#options.pollMs * 2 ** this.#restarts, REFUSED_WAIT_MS);
+        if (this.#restarts < 10) this.#restarts++;
+        this.#checkOffline(nowMs, "protocol");
+        return;
+      case NAK.unknownCommand:
+        this.#abilities.refused(kind);
+        this.#log(kind === "output" ? "error" : "info", "the reader does not know a command", {
+          command: kind,
+        });
+        break;
+      case NAK.secureChannelNeeded:
+      case NAK.secureChannelCondition:
+        // Not even its name without a secure channel: then that comes first.
+        if (this.#link.active && !this.#link.up) break;
+        this.#log("error", "the reader demands a secure channel; put its key into box.yaml", {
+          command: kind,
+        });
+        this.#restart();
+        this.#presence.went("protocol");
+        this.dueMs = nowMs + REFUSED_WAIT_MS;
+        return;
+      default:
+        this.#log("warn", "the reader refused a command", { command: kind, code });
+    }
+    this.#answered(exchange, undefined, nowMs);
+  }
+
+  #checkOffline(nowMs: number, reason: OfflineReason): void {
+    if (!this.#presence.overdue(nowMs)) return;
+    // From here on it forgets the conversation too (8 s): only a new one can reach it.
+    this.#restart();
+    this.#presence.went(reason);
+  }
+}
+
+function plainMessage({ id, data }: Frame): Verdict & { kind: "message" } {
+  return { kind: "message", message: { id, data } };
+}
