@@ -1,5 +1,5 @@
 /**
- * Simulated hardware: a clock that tests step, serial lines and GPIO in memory, recorded
+ * Simulated hardware: a clock that tests step, serial lines, GPIO, HID and converters in memory, recorded
  * conversations. Pseudo-terminals, which need the kernel, are in `hal/linux`.
  *
  * @module
@@ -9,3 +9,7 @@ export * from "./memory_serial_line.ts";
 export * from "./virtual_clock.ts";
 export * from "./virtual_gpio.ts";
 export * from "./serial_trace.ts";
+export * from "./device_playback.ts";
+export * from "./device_trace.ts";
+export * from "./virtual_analog.ts";
+export * from "./virtual_hid.ts";

@@ -3,7 +3,7 @@ import { playbackSerial, VirtualClock } from "../../../hal/sim/mod.ts";
 import { OsdpBus, parseOsdpOptions } from "./mod.ts";
 
 Deno.test("a recorded tap is replayed byte for byte", async () => {
-  const text = await Deno.readTextFile(new URL("testdata/simulated_tap.trace", import.meta.url));
+  const text = await Deno.readTextFile(new URL("testdata/example-orders.trace", import.meta.url));
   const clock = new VirtualClock();
   const playback = playbackSerial(text, clock);
   const warnings: string[] = [];

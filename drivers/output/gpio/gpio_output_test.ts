@@ -70,10 +70,25 @@ Deno.test("a chip that is gone, or a closed output, is logged and nobody told", 
   output.set(true);
   assert.equal(heard, 0);
   assert.deepEqual(logged, [
-    "error an output could not be driven",
-    "error an output could not be driven",
+    "error an output could not be driven; its line is asked for again",
     "warn an output was driven after it was closed",
   ]);
+});
+
+Deno.test("a chip that comes back is driven to what was commanded last", async () => {
+  const { clock, gpio, levels, open } = rig();
+  await using output = await open({ safe: "energised" });
+  output.set(false);
+  gpio.unplug("gpiochip0");
+  output.set(true);
+  output.set(false);
+  levels.length = 0;
+  const heard: boolean[] = [];
+  output.onDriven((active) => heard.push(active));
+  await clock.advance(600);
+  assert.deepEqual([levels, heard], [[false], [false]]);
+  output.set(true);
+  assert.deepEqual([levels, heard], [[false, true], [false, true]]);
 });
 
 Deno.test("a line is held by one output", async () => {

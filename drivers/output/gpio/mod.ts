@@ -4,10 +4,10 @@
  * @module
  */
 import * as v from "valibot";
-import type { Cancel, Clock, GpioLine } from "../../../hal/mod.ts";
+import type { Cancel, GpioLine, GpioSettings } from "../../../hal/mod.ts";
 import {
   defineDriver,
-  type DriverLog,
+  type DeviceHost,
   type OutputDriver,
   type OutputLine,
 } from "../../contract.ts";
@@ -34,10 +34,15 @@ export interface GpioOutputOptions {
   readonly safe: "released" | "energised";
 }
 
+/** Wait before a vanished chip is asked for again: doubles from the first to the second. */
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 30_000;
+
 /**
  * Drives one GPIO line. It is in its safe state from the request on and again on disposal; what a
- * killed process leaves is up to the chip. `revertAfterMs` has no effect: a bare line cannot revert
- * by itself.
+ * killed process leaves is up to the chip. A chip that vanishes is asked for again, and the line then
+ * driven to what was last commanded. `revertAfterMs` has no effect: a bare line cannot revert by
+ * itself.
  */
 export const gpioOutput: OutputDriver<GpioOutputOptions> = defineDriver({
   id: "gpio",
@@ -46,39 +51,45 @@ export const gpioOutput: OutputDriver<GpioOutputOptions> = defineDriver({
   reference: "Linux GPIO character device v2 (Documentation/userspace-api/gpio/chardev.rst)",
   optionsSchema: GpioOutputSchema,
   parseOptions: (raw: unknown): GpioOutputOptions => v.parse(GpioOutputSchema, raw),
-  open: async ({ clock, gpio, log }, options: GpioOutputOptions, signal) => {
+  open: async (host: DeviceHost, options: GpioOutputOptions, signal) => {
     const { chip, line, activeLow, safe } = options;
     const initial = safe === "energised";
     const settings = { chip, line, activeLow, direction: "output", initial } as const;
-    return new GpioOutput(await gpio.request(settings, signal), initial, clock, log);
+    return new GpioOutput(host, settings, await host.gpio.request(settings, signal), signal);
   },
 });
 
 class GpioOutput implements OutputLine, AsyncDisposable {
-  readonly #line: GpioLine;
-  readonly #safe: boolean;
-  readonly #clock: Clock;
-  readonly #log: DriverLog;
+  readonly #host: DeviceHost;
+  readonly #settings: GpioSettings & { readonly initial: boolean };
   readonly #listeners = new Set<(active: boolean, atMonotonicMs: number) => void>();
+  readonly #closing = new AbortController();
+  readonly #end: AbortSignal;
+  /** `undefined` while the chip is gone. */
+  #line: GpioLine | undefined;
+  #returning: Promise<void> = Promise.resolve();
   #commanded: boolean | undefined;
   #disposal: Promise<void> | undefined;
 
-  constructor(line: GpioLine, safe: boolean, clock: Clock, log: DriverLog) {
+  constructor(
+    host: DeviceHost,
+    settings: GpioSettings & { readonly initial: boolean },
+    line: GpioLine,
+    signal: AbortSignal,
+  ) {
+    this.#host = host;
+    this.#settings = settings;
     this.#line = line;
-    this.#safe = safe;
-    this.#clock = clock;
-    this.#log = log;
+    this.#end = AbortSignal.any([signal, this.#closing.signal]);
   }
 
   set(active: boolean): void {
     if (this.#disposal !== undefined) {
-      this.#log("warn", "an output was driven after it was closed", { active });
+      this.#host.log("warn", "an output was driven after it was closed", { active });
       return;
     }
     this.#commanded = active;
-    if (!this.#drive(active)) return;
-    const atMs = this.#clock.monotonicMs();
-    for (const listener of [...this.#listeners]) listener(active, atMs);
+    if (this.#drive(active)) this.#tell(active);
   }
 
   commanded(): boolean | undefined {
@@ -92,19 +103,54 @@ class GpioOutput implements OutputLine, AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#disposal ??= (async () => {
-      this.#drive(this.#safe);
-      await this.#line[Symbol.asyncDispose]();
+      this.#closing.abort();
+      await this.#returning;
+      this.#drive(this.#settings.initial);
+      await this.#line?.[Symbol.asyncDispose]();
     })();
+  }
+
+  #tell(active: boolean): void {
+    const atMs = this.#host.clock.monotonicMs();
+    for (const listener of [...this.#listeners]) listener(active, atMs);
   }
 
   /** A chip that is gone is logged, not thrown: the other doors of the box go on. */
   #drive(active: boolean): boolean {
+    if (this.#line === undefined) return false;
     try {
       this.#line.write(active);
       return true;
     } catch (error) {
-      this.#log("error", "an output could not be driven", { active, cause: String(error) });
+      const cause = String(error);
+      this.#host.log("error", "an output could not be driven; its line is asked for again", {
+        active,
+        cause,
+      });
+      if (this.#disposal === undefined) this.#returning = this.#askAgain(this.#line);
       return false;
+    }
+  }
+
+  async #askAgain(lost: GpioLine): Promise<void> {
+    this.#line = undefined;
+    await lost[Symbol.asyncDispose]();
+    const { clock, gpio, log } = this.#host;
+    for (let retryMs = RETRY_MS_MIN; !this.#end.aborted;) {
+      await clock.sleep(retryMs, this.#end).catch(() => {});
+      retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
+      if (this.#end.aborted) return;
+      const initial = this.#commanded ?? this.#settings.initial;
+      try {
+        this.#line = await gpio.request({ ...this.#settings, initial }, this.#end);
+      } catch {
+        continue;
+      }
+      log("info", "an output is back", { active: initial });
+      // It may have been commanded while the line was being requested.
+      const commanded = this.#commanded ?? initial;
+      if (commanded === initial || this.#drive(commanded)) this.#tell(commanded);
+      return;
     }
   }
 }

@@ -1,0 +1,441 @@
+/**
+ * Plays a recorded device, on whatever it hangs on, to a driver under test.
+ *
+ * @module
+ */
+import type { AnalogHost } from "../analog.ts";
+import type { Cancel, Clock } from "../clock.ts";
+import { HalError } from "../error.ts";
+import type { GpioHost } from "../gpio.ts";
+import type { HidHost, HidIdentity } from "../hid.ts";
+import type { OneWireHost } from "../one_wire.ts";
+import type { SerialPort } from "../serial.ts";
+import {
+  type DeviceHappening,
+  type DeviceStep,
+  parseDeviceTrace,
+  textOfHappening,
+} from "./device_trace.ts";
+import { type MemorySerialLine, memorySerialLine } from "./memory_serial_line.ts";
+import { VirtualAnalog } from "./virtual_analog.ts";
+import { VirtualGpio } from "./virtual_gpio.ts";
+import { VirtualHid } from "./virtual_hid.ts";
+
+/** How a recorded device is played. */
+export interface DevicePlaybackOptions {
+  /**
+   * - `exact`: the box must do what it did then, in that order; after the last step the device is
+   *   silent and hears nothing
+   * - `tolerant`: a device with a memory of its own. It answers what it hears with what followed
+   *   those bytes in the trace, looking on from where it is and then from the start; it ignores
+   *   what it does not know, and begins again when the trace is over or nobody asks for 5 s.
+   */
+  readonly mode: "exact" | "tolerant";
+  /** Time between two bytes of a step on a line or socket, in ms; default 0: a step arrives whole. */
+  readonly byteEveryMs?: number;
+}
+
+/** A two-way stream, as a driver gets it from `connectUnix`. */
+export interface PlaybackStream extends AsyncDisposable {
+  /** Waits for bytes; `null` at the end. */
+  read(signal: AbortSignal): Promise<Uint8Array | null>;
+  /** Writes all of `bytes`. */
+  write(bytes: Uint8Array, signal: AbortSignal): Promise<void>;
+}
+
+/** After so long without a step a tolerant device begins again. */
+const RESTART_MS = 5_000;
+
+type ByteLine = "serial" | "socket";
+
+/** One recorded device, with the hosts that a driver takes it from. */
+export class DevicePlayback {
+  /** The device's lines; others exist as well, and rest low. */
+  readonly gpio: GpioHost;
+  readonly analog: AnalogHost;
+  readonly hid: HidHost;
+  readonly oneWire: OneWireHost;
+  readonly #steps: readonly DeviceStep[];
+  /** The state that the device was found in: leading steps without a wait, of what has a state. */
+  readonly #initial: number;
+  readonly #clock: Clock;
+  readonly #options: DevicePlaybackOptions;
+  readonly #virtualGpio: VirtualGpio;
+  readonly #virtualAnalog: VirtualAnalog;
+  readonly #virtualHid: VirtualHid;
+  readonly #codes = new Map<string, readonly string[]>();
+  readonly #lines = new Map<ByteLine, MemorySerialLine>();
+  readonly #held = new Set<string>();
+  readonly #end = new AbortController();
+  #identity: HidIdentity | undefined;
+  #opened = 0;
+  #present = true;
+  #started = false;
+  #at: number;
+  /** Bytes of the next step that the box has written already. */
+  #written: number[] = [];
+  #lastMs: number;
+  #cancel: Cancel = () => {};
+  #cutAt: number | undefined;
+  #onCut: () => void = () => {};
+  #fault: string | undefined;
+
+  /** Reads `text`. @throws `TraceError` naming its line. */
+  constructor(text: string, clock: Clock, options: DevicePlaybackOptions) {
+    this.#steps = parseDeviceTrace(text);
+    this.#clock = clock;
+    this.#options = options;
+    this.#lastMs = clock.monotonicMs();
+    const leading = this.#steps.findIndex((step) =>
+      step.direction === ">" || step.afterMs > 0 || "bytes" in step.what ||
+      step.what.on === "hid-unplug"
+    );
+    this.#initial = leading < 0 ? this.#steps.length : leading;
+    this.#at = this.#initial;
+    this.#virtualGpio = new VirtualGpio(clock);
+    this.#virtualGpio.onDriven((chip, line, high) => this.#hear({ on: "gpio", chip, line, high }));
+    this.#virtualAnalog = new VirtualAnalog(clock);
+    this.#virtualHid = new VirtualHid(
+      clock,
+      (_, bytes) => this.#hear({ on: "hid", bytes: [...bytes] }),
+    );
+    this.gpio = {
+      request: async (settings, signal) => {
+        this.#mustBePresent(`GPIO chip ${settings.chip}`);
+        const line = await this.#virtualGpio.request(settings, signal);
+        return this.#track(`GPIO line ${settings.line} of ${settings.chip}`, line);
+      },
+    };
+    this.analog = {
+      request: async (settings, signal) => {
+        this.#mustBePresent(`converter ${settings.chip}`);
+        const line = await this.#virtualAnalog.request(settings, signal);
+        return this.#track(`channel ${settings.channel} of ${settings.chip}`, line);
+      },
+    };
+    this.hid = {
+      list: (signal) => this.#virtualHid.list(signal),
+      open: async (settings, signal) =>
+        this.#track("HID device", await this.#virtualHid.open(settings, signal)),
+    };
+    this.oneWire = {
+      search: (bus, signal) =>
+        new Promise((resolve) => {
+          signal.throwIfAborted();
+          this.#mustBePresent(`1-Wire bus ${bus}`);
+          if (!this.#codes.has(bus)) throw new HalError("not-found", `there is no bus ${bus}`);
+          resolve(this.#codes.get(bus)!);
+        }),
+    };
+    this.#beginAnew();
+  }
+
+  /** The serial line, as a serial driver's host opens it. */
+  readonly openPort = async (signal: AbortSignal): Promise<SerialPort> =>
+    this.#track("serial port", await this.#open("serial", signal));
+
+  /** The daemon's socket, as a driver's host connects to it. */
+  readonly connectUnix = async (_path: string, signal: AbortSignal): Promise<PlaybackStream> => {
+    const port = await this.#open("socket", signal);
+    return this.#track("socket", {
+      read: async (abort: AbortSignal) => {
+        try {
+          return (await port.read(abort)).bytes;
+        } catch (error) {
+          if (error instanceof HalError && error.kind === "disconnected") return null;
+          throw error;
+        }
+      },
+      write: (bytes: Uint8Array, abort: AbortSignal) => port.write(bytes, abort),
+      [Symbol.asyncDispose]: () => port[Symbol.asyncDispose](),
+    });
+  };
+
+  /** Lets the device speak of itself; before this it only answers. */
+  start(): void {
+    this.#started = true;
+    this.#lastMs = Math.max(this.#lastMs, this.#clock.monotonicMs());
+    this.#arm();
+  }
+
+  /** Steps that were not played yet, as the trace writes them; none when it is complete. */
+  left(): readonly string[] {
+    return this.#steps.slice(this.#at).map((step) =>
+      `line ${step.lineNumber}: ${step.direction} ${textOfHappening(step.what)}`
+    );
+  }
+
+  /** What the box did that it had not done then; `undefined` while there is nothing. */
+  fault(): string | undefined {
+    return this.#fault;
+  }
+
+  /** What was opened and not disposed of. */
+  held(): readonly string[] {
+    return [...this.#held];
+  }
+
+  /** How often something was opened. */
+  opened(): number {
+    return this.#opened;
+  }
+
+  /** Steps of the device that a cut can fall into. */
+  deviceSteps(): readonly number[] {
+    return this.#steps.flatMap((step, index) =>
+      step.direction === "<" && index >= this.#initial ? [index] : []
+    );
+  }
+
+  /** Calls back in the middle of step `index`: half of its bytes have arrived. */
+  cutAt(index: number, onCut: () => void): void {
+    this.#cutAt = index;
+    this.#onCut = onCut;
+  }
+
+  /** Pulls the device: whatever is open is disconnected, and opening fails with `not-found`. */
+  unplug(): void {
+    this.#present = false;
+    this.#cancel();
+    for (const line of this.#lines.values()) line.hangUp();
+    this.#lines.clear();
+    for (const { what } of this.#steps) {
+      if (what.on === "gpio") this.#virtualGpio.unplug(what.chip);
+      if (what.on === "analog") this.#virtualAnalog.sample(what.chip, what.channel, undefined);
+    }
+    if (this.#identity !== undefined) this.#virtualHid.unplug(this.#identity.path);
+  }
+
+  /** Puts it back, as it was found first. */
+  plug(): void {
+    this.#present = true;
+    this.#beginAnew();
+    this.#arm();
+  }
+
+  /** Makes the device do one senseless thing, chosen by `random(n)`, which gives 0 to n - 1. */
+  babble(random: (n: number) => number): void {
+    const bytes = (most: number) =>
+      Uint8Array.from({ length: 1 + random(most) }, () => random(256));
+    for (const line of this.#lines.values()) void this.#send(line, bytes(64));
+    const spoken = this.#steps.filter((step) => step.direction === "<");
+    const what = spoken[random(spoken.length)]?.what;
+    if (what === undefined) return;
+    if (what.on === "gpio") this.#virtualGpio.setLevel(what.chip, what.line, random(2) === 1);
+    if (what.on === "analog") this.#virtualAnalog.sample(what.chip, what.channel, random(65) / 64);
+    if (what.on === "one-wire") {
+      const code = () => Array.from({ length: 16 }, () => random(16).toString(16)).join("");
+      this.#codes.set(what.bus, Array.from({ length: random(100) }, code));
+    }
+    if (what.on === "hid" && this.#identity !== undefined) {
+      this.#virtualHid.report(this.#identity.path, bytes(64));
+    }
+  }
+
+  /** Ends the playing; nothing is left of it on the clock. */
+  stop(): void {
+    this.#cancel();
+    this.#end.abort();
+    this.#started = false;
+    this.#cutAt = undefined;
+  }
+
+  #beginAnew(): void {
+    for (const step of this.#steps.slice(0, this.#initial)) this.#act(step.what);
+    this.#at = this.#initial;
+    this.#written = [];
+    this.#lastMs = this.#clock.monotonicMs();
+  }
+
+  async #open(on: ByteLine, signal: AbortSignal): Promise<SerialPort> {
+    signal.throwIfAborted();
+    this.#mustBePresent(on === "serial" ? "serial port" : "socket");
+    if (!this.#steps.some(({ what }) => what.on === on)) {
+      throw new HalError("not-found", `the trace has no ${on}`);
+    }
+    const line = memorySerialLine(this.#clock, { path: on });
+    this.#lines.set(on, line);
+    void this.#listen(on, line);
+    if (this.#options.mode === "tolerant") this.#beginAnew();
+    this.#arm();
+    return await Promise.resolve(line.a);
+  }
+
+  async #listen(on: ByteLine, line: MemorySerialLine): Promise<void> {
+    try {
+      for (;;) {
+        const { bytes } = await line.b.read(this.#end.signal);
+        this.#hear({ on, bytes: [...bytes] });
+      }
+    } catch {
+      // Pulled or over: that is how a playback's line ends.
+    }
+  }
+
+  async #send(line: MemorySerialLine, bytes: Uint8Array): Promise<void> {
+    // A line that is gone, or that nobody reads, takes no bytes.
+    await line.b.write(bytes, this.#end.signal).catch(() => {});
+  }
+
+  #mustBePresent(what: string): void {
+    if (!this.#present) throw new HalError("not-found", `there is no ${what}`);
+  }
+
+  #track<T extends AsyncDisposable>(what: string, item: T): T {
+    const name = `${what} (opened ${++this.#opened})`;
+    this.#held.add(name);
+    const dispose = item[Symbol.asyncDispose].bind(item);
+    Object.defineProperty(item, Symbol.asyncDispose, {
+      value: () => {
+        this.#held.delete(name);
+        return dispose();
+      },
+    });
+    return item;
+  }
+
+  /** Plans the device's next deed. */
+  #arm(): void {
+    this.#cancel();
+    const tolerant = this.#options.mode === "tolerant";
+    if (this.#end.signal.aborted || !this.#present || this.#steps.length === 0) return;
+    let step = this.#steps[this.#at];
+    while (tolerant && step?.direction === ">" && step.what.on === "gpio") {
+      // What the box lights is not what the device waits for.
+      step = this.#steps[++this.#at];
+    }
+    if (step?.direction !== "<") {
+      if (tolerant && this.#started) {
+        this.#cancel = this.#clock.schedule(RESTART_MS, () => {
+          this.#beginAnew();
+          this.#arm();
+        });
+      }
+      return;
+    }
+    const unasked = !this.#steps.slice(0, this.#at).some((one) => one.direction === ">");
+    if (unasked && !this.#started) return;
+    const waitMs = this.#lastMs + step.afterMs - this.#clock.monotonicMs();
+    this.#cancel = this.#clock.schedule(waitMs, () => this.#play(step.what, 0));
+  }
+
+  /** Plays a step from its byte `from` on. */
+  #play(what: DeviceHappening, from: number): void {
+    const isLine = what.on === "serial" || what.on === "socket";
+    const line = isLine ? this.#lines.get(what.on) : undefined;
+    if (isLine && line === undefined) return;
+    const bytes = "bytes" in what ? Uint8Array.from(what.bytes as readonly number[]) : undefined;
+    if (this.#at === this.#cutAt) {
+      this.#cutAt = undefined;
+      if (line !== undefined) void this.#send(line, bytes!.slice(0, bytes!.length >> 1));
+      return this.#onCut();
+    }
+    const { byteEveryMs = 0 } = this.#options;
+    if (line !== undefined && byteEveryMs > 0 && from + 1 < bytes!.length) {
+      void this.#send(line, bytes!.slice(from, from + 1));
+      this.#cancel = this.#clock.schedule(byteEveryMs, () => this.#play(what, from + 1));
+      return;
+    }
+    if (line !== undefined) void this.#send(line, bytes!.slice(from));
+    else this.#act(what);
+    this.#next();
+  }
+
+  #act(what: DeviceHappening): void {
+    switch (what.on) {
+      case "serial":
+      case "socket":
+        break;
+      case "hid":
+        if (this.#identity === undefined) break;
+        this.#virtualHid.report(this.#identity.path, Uint8Array.from(what.bytes as number[]));
+        break;
+      case "hid-plug":
+        this.#identity = what.identity;
+        this.#virtualHid.plug(what.identity);
+        break;
+      case "hid-unplug":
+        if (this.#identity !== undefined) this.#virtualHid.unplug(this.#identity.path);
+        break;
+      case "gpio":
+        this.#virtualGpio.setLevel(what.chip, what.line, what.high);
+        break;
+      case "analog":
+        this.#virtualAnalog.sample(what.chip, what.channel, what.ratio);
+        break;
+      case "one-wire":
+        this.#codes.set(what.bus, what.codes);
+        break;
+      default:
+        what satisfies never;
+    }
+  }
+
+  #next(): void {
+    this.#at++;
+    this.#written = [];
+    this.#lastMs = this.#clock.monotonicMs();
+    this.#arm();
+  }
+
+  /** The box did something. */
+  #hear(what: DeviceHappening): void {
+    if (this.#end.signal.aborted) return;
+    if (this.#options.mode === "tolerant") return this.#answer(what);
+    if (this.#fault !== undefined) return;
+    if (!("bytes" in what)) return this.#expect(what, (step) => isSame(step.what, what));
+    if (this.#at >= this.#steps.length) return;
+    for (const byte of what.bytes) {
+      this.#written.push(byte!);
+      this.#expect({ on: what.on, bytes: this.#written }, (step) => {
+        if (step.what.on !== what.on || !("bytes" in step.what)) return false;
+        return startsWith(step.what.bytes, this.#written);
+      });
+      if (this.#fault !== undefined || this.#at >= this.#steps.length) return;
+    }
+  }
+
+  #expect(did: DeviceHappening, fits: (step: DeviceStep) => boolean): void {
+    const step = this.#steps[this.#at];
+    if (step?.direction !== ">" || !fits(step)) {
+      const [first] = this.left();
+      this.#fault = `expected ${first ?? "nothing more"}; the box did ${textOfHappening(did)}`;
+      this.#cancel();
+      return;
+    }
+    if ("bytes" in step.what && this.#written.length < step.what.bytes.length) return;
+    this.#next();
+  }
+
+  /** Looks for what was heard from here on, then from the start, and goes on from there. */
+  #answer(what: DeviceHappening): void {
+    if (!("bytes" in what)) return;
+    this.#written.push(...what.bytes as number[]);
+    const count = this.#steps.length;
+    for (const heard of [this.#written, [...what.bytes] as number[]]) {
+      for (let offset = 0; offset < count; offset++) {
+        const index = (this.#at + offset) % count;
+        const step = this.#steps[index]!;
+        if (step.direction !== ">" || step.what.on !== what.on || !("bytes" in step.what)) continue;
+        if (!startsWith(step.what.bytes, heard)) continue;
+        this.#written = heard;
+        if (heard.length < step.what.bytes.length) return;
+        this.#at = index;
+        return this.#next();
+      }
+    }
+    this.#written = [];
+  }
+}
+
+function startsWith(
+  wanted: readonly (number | undefined)[],
+  got: readonly (number | undefined)[],
+): boolean {
+  return got.length <= wanted.length &&
+    got.every((byte, index) => wanted[index] === undefined || wanted[index] === byte);
+}
+
+function isSame(a: DeviceHappening, b: DeviceHappening): boolean {
+  return textOfHappening(a) === textOfHappening(b);
+}
