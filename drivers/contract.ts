@@ -126,6 +126,8 @@ export interface SerialDriverHost {
    * it lives: a pulled adapter comes back without a restart.
    */
   readonly openPort: (signal: AbortSignal) => Promise<SerialPort>;
+  /** Lines for a reader's LED and buzzer where it has no commands for them; absent where there are none. */
+  readonly gpio?: GpioHost;
 }
 
 /** What a driver gets whose device is not on a serial line that `box.yaml` names. */

@@ -58,27 +58,30 @@ export async function openDevices(
   const readers = new Map<string, CardReader>();
   const expanders = new Map<string, Expander>();
   const batons = new Map<string, PatrolBaton>();
+  const onBus = <T extends { readonly bus: string }>(bus: BusConfig, items: readonly T[]) =>
+    items.filter((item) => item.bus === bus.id);
+  // First of all, since lines on them may be asked for by everything else.
   for (const bus of config.buses) {
-    const onBus = <T extends { readonly bus: string }>(items: readonly T[]) =>
-      items.filter((item) => item.bus === bus.id);
-    const busReaders = onBus(config.readers.flatMap((one) => one.on === "bus" ? [one] : []));
-    const [reader] = busReaders;
-    if (reader !== undefined) {
-      const host = serialHost(bus, reader.driver.serialDefaults, hosts, busReaders);
-      const options = busReaders.map((one) => one.options);
-      const opened = stack.use(await reader.driver.open(host, options, signal));
-      busReaders.forEach((one, index) => readers.set(one.id, opened.readers[index]!));
-    }
-    const busExpanders = onBus(config.expanders);
+    const busExpanders = onBus(bus, config.expanders);
     const [expander] = busExpanders;
     if (expander !== undefined) {
-      const host = serialHost(bus, expander.driver.serialDefaults, hosts);
+      const host = serialHost(bus, expander.driver.serialDefaults, hosts, expanders);
       const options = busExpanders.map((one) => one.options);
       const opened = stack.use(await expander.driver.open(host, options, signal));
       busExpanders.forEach((one, index) => expanders.set(one.id, opened.expanders[index]!));
     }
-    for (const { id, driver, options } of onBus(config.batons)) {
-      const host = serialHost(bus, driver.serialDefaults, hosts);
+  }
+  for (const bus of config.buses) {
+    const busReaders = onBus(bus, config.readers.flatMap((one) => one.on === "bus" ? [one] : []));
+    const [reader] = busReaders;
+    if (reader !== undefined) {
+      const host = serialHost(bus, reader.driver.serialDefaults, hosts, expanders, busReaders);
+      const options = busReaders.map((one) => one.options);
+      const opened = stack.use(await reader.driver.open(host, options, signal));
+      busReaders.forEach((one, index) => readers.set(one.id, opened.readers[index]!));
+    }
+    for (const { id, driver, options } of onBus(bus, config.batons)) {
+      const host = serialHost(bus, driver.serialDefaults, hosts, expanders);
       batons.set(id, stack.use(await driver.open(host, [options], signal)));
     }
   }
@@ -137,6 +140,7 @@ function serialHost(
   bus: BusConfig,
   defaults: { readonly baudRate: number },
   hosts: DeviceHosts,
+  expanders: ReadonlyMap<string, Expander>,
   simulated: readonly ResolvedReader[] = [],
 ): SerialDriverHost {
   const settings = bus.kind === "simulated"
@@ -153,6 +157,7 @@ function serialHost(
     clock: hosts.clock,
     log: driverLog(hosts.log.part(bus.id)),
     openPort: (abort) => hosts.serial.open(settings, abort),
+    gpio: byChip(expanders, "gpio", hosts.gpio),
   };
 }
 

@@ -6,16 +6,11 @@
  */
 import * as v from "valibot";
 import { defineDriver, type ReaderDriver } from "../../contract.ts";
-import { ActiveLowSchema, GpioChipSchema, GpioLineSchema } from "../../gpio_schema.ts";
+import { type FeedbackLine, FeedbackLineSchema } from "../../feedback_lines.ts";
+import { GpioChipSchema, GpioLineSchema } from "../../gpio_schema.ts";
 import { WiegandReader } from "./reader.ts";
 
 export { readFrame, type WiegandFrame, type WiegandPulse } from "./frame.ts";
-
-const FeedbackLineSchema = v.strictObject({
-  chip: GpioChipSchema,
-  line: GpioLineSchema,
-  activeLow: ActiveLowSchema,
-});
 
 const WiegandSchema = v.strictObject({
   /** Chip of both data lines. */
@@ -47,13 +42,6 @@ const WiegandSchema = v.strictObject({
   buzzer: v.optional(FeedbackLineSchema),
 });
 
-/** An output line of the reader. */
-export interface WiegandFeedbackLine {
-  readonly chip: string;
-  readonly line: number;
-  readonly activeLow: boolean;
-}
-
 /** Options of one reader. */
 export interface WiegandOptions {
   readonly chip: string;
@@ -62,8 +50,8 @@ export interface WiegandOptions {
   readonly bias: "as-is" | "pull-up";
   readonly frameGapMs: number;
   readonly parity: "check" | "ignore";
-  readonly led?: WiegandFeedbackLine | undefined;
-  readonly buzzer?: WiegandFeedbackLine | undefined;
+  readonly led?: FeedbackLine | undefined;
+  readonly buzzer?: FeedbackLine | undefined;
 }
 
 /**

@@ -7,14 +7,13 @@ import type {
   ReaderEvent,
   ReaderFeedback,
 } from "../../contract.ts";
+import { FeedbackLines } from "../../feedback_lines.ts";
+import { LimitedLog } from "../../limited_log.ts";
 import { FRAME_BITS_MAX, readFrame, type WiegandFrame, type WiegandPulse } from "./frame.ts";
-import type { WiegandFeedbackLine, WiegandOptions } from "./mod.ts";
+import type { WiegandOptions } from "./mod.ts";
 
 /** Pulses kept of one burst; a line that never falls silent does not fill the memory. */
 const PULSES_MAX = FRAME_BITS_MAX + 1;
-/** Refused frames told one by one; beyond it only their number, once a minute. */
-const REFUSALS_LOGGED_A_MINUTE = 5;
-const MINUTE_MS = 60_000;
 /** Wait before a vanished chip is asked for again. */
 const RETRY_MS = 2_000;
 
@@ -25,87 +24,30 @@ const ADVICE: Readonly<Record<Extract<WiegandFrame, { kind: "refused" }>["why"],
   swapped: "D0 and D1 are exchanged; swap the wires, or data0 and data1 in box.yaml",
 };
 
-/** LED and buzzer for a feedback: on and off in turn, in ms. */
-const LED_MS: Readonly<Record<ReaderFeedback, readonly number[] | boolean>> = {
-  granted: [2_000],
-  denied: false,
-  idle: false,
-  locked: false,
-  free: true,
-  alarm: false,
-};
-const BUZZER_MS: Readonly<Record<ReaderFeedback, readonly number[]>> = {
-  granted: [150],
-  denied: [100, 100, 100, 100, 100],
-  idle: [],
-  locked: [],
-  free: [],
-  alarm: [500, 300, 500, 300, 500],
-};
-
-/** A line that plays a pattern and then rests. */
-class Signal {
-  readonly #line: GpioLine;
-  readonly #host: DeviceHost;
-  #resting = false;
-  #cancel: Cancel = () => {};
-
-  constructor(line: GpioLine, host: DeviceHost) {
-    this.#line = line;
-    this.#host = host;
-  }
-
-  rest(active: boolean): void {
-    this.#resting = active;
-    this.play([]);
-  }
-
-  play(pattern: readonly number[], active = true): void {
-    this.#cancel();
-    const [firstMs, ...rest] = pattern;
-    try {
-      this.#line.write(firstMs === undefined ? this.#resting : active);
-    } catch (error) {
-      this.#host.log("error", "a reader's LED or buzzer line is lost", { cause: String(error) });
-      return;
-    }
-    if (firstMs === undefined) return;
-    this.#cancel = this.#host.clock.schedule(firstMs, () => this.play(rest, !active));
-  }
-
-  async close(): Promise<void> {
-    this.rest(false);
-    await this.#line[Symbol.asyncDispose]();
-  }
-}
-
 /** One reader on two data lines. */
 export class WiegandReader implements CardReader, AsyncDisposable {
   readonly #host: DeviceHost;
   readonly #options: WiegandOptions;
-  readonly #led: Signal | undefined;
-  readonly #buzzer: Signal | undefined;
+  readonly #feedback: FeedbackLines;
+  readonly #limited: LimitedLog;
   readonly #listeners = new Set<(event: ReaderEvent) => void>();
   readonly #closing = new AbortController();
   readonly #following: Promise<void>;
   #pulses: WiegandPulse[] = [];
   #cancelFrame: Cancel = () => {};
   #linesFollowed = 0;
-  #refusals = 0;
-  #refusalsFromMs = -Infinity;
 
   private constructor(
     host: DeviceHost,
     options: WiegandOptions,
     lines: readonly GpioLine[],
-    led: Signal | undefined,
-    buzzer: Signal | undefined,
+    feedback: FeedbackLines,
     signal: AbortSignal,
   ) {
     this.#host = host;
     this.#options = options;
-    this.#led = led;
-    this.#buzzer = buzzer;
+    this.#feedback = feedback;
+    this.#limited = new LimitedLog(host.clock, host.log);
     const end = AbortSignal.any([signal, this.#closing.signal]);
     const follow = ([bit, line]: readonly [0 | 1, GpioLine]) => this.#follow(bit, line, end);
     this.#following = Promise.all([follow([0, lines[0]!]), follow([1, lines[1]!])]).then(() => {});
@@ -118,12 +60,7 @@ export class WiegandReader implements CardReader, AsyncDisposable {
     signal: AbortSignal,
   ): Promise<WiegandReader> {
     await using stack = new AsyncDisposableStack();
-    const output = async (settings: WiegandFeedbackLine | undefined) =>
-      settings === undefined ? undefined : new Signal(
-        stack.use(await host.gpio.request({ ...settings, direction: "output" }, signal)),
-        host,
-      );
-    const [led, buzzer] = [await output(options.led), await output(options.buzzer)];
+    const feedback = stack.use(await FeedbackLines.open(host, options, signal));
     const lines: GpioLine[] = [];
     for (const line of [options.data0, options.data1]) {
       lines.push(stack.use(await host.gpio.request(dataLine(options, line), signal)));
@@ -134,7 +71,7 @@ export class WiegandReader implements CardReader, AsyncDisposable {
       host.log("warn", `D${index} rests low; is the reader powered, and is there a pull-up?`);
     }
     stack.move();
-    return new WiegandReader(host, options, lines, led, buzzer, signal);
+    return new WiegandReader(host, options, lines, feedback, signal);
   }
 
   /** Whether both data lines are there; a reader that is unplugged does not show. */
@@ -150,12 +87,7 @@ export class WiegandReader implements CardReader, AsyncDisposable {
 
   /** Lights and sounds what is wired; without LED and buzzer lines it does nothing. */
   show(feedback: ReaderFeedback): void {
-    const led = LED_MS[feedback];
-    if (typeof led === "boolean") {
-      // A refusal leaves the resting light alone.
-      if (feedback !== "denied") this.#led?.rest(led);
-    } else this.#led?.play(led);
-    if (BUZZER_MS[feedback].length > 0) this.#buzzer?.play(BUZZER_MS[feedback]);
+    this.#feedback.show(feedback);
   }
 
   /** A Wiegand reader has no relays. @throws RangeError */
@@ -174,8 +106,7 @@ export class WiegandReader implements CardReader, AsyncDisposable {
     this.#closing.abort();
     await this.#following;
     this.#cancelFrame();
-    await this.#led?.close();
-    await this.#buzzer?.close();
+    await this.#feedback[Symbol.asyncDispose]();
     this.#emit({ kind: "offline", reason: "closed" });
   }
 
@@ -229,25 +160,11 @@ export class WiegandReader implements CardReader, AsyncDisposable {
         this.#emit({ kind: "keys", keys: frame.key, receivedMonotonicMs });
         break;
       case "refused":
-        this.#refuse(frame);
+        this.#limited.warn(ADVICE[frame.why], { pulses: frame.pulses });
         break;
       default:
         frame satisfies never;
     }
-  }
-
-  #refuse(frame: Extract<WiegandFrame, { kind: "refused" }>): void {
-    const nowMs = this.#host.clock.monotonicMs();
-    if (nowMs - this.#refusalsFromMs > MINUTE_MS) {
-      if (this.#refusals > REFUSALS_LOGGED_A_MINUTE) {
-        this.#host.log("warn", "more frames were refused", {
-          frames: this.#refusals - REFUSALS_LOGGED_A_MINUTE,
-        });
-      }
-      [this.#refusals, this.#refusalsFromMs] = [0, nowMs];
-    }
-    if (++this.#refusals > REFUSALS_LOGGED_A_MINUTE) return;
-    this.#host.log("warn", ADVICE[frame.why], { pulses: frame.pulses });
   }
 
   #emit(event: ReaderEvent): void {
