@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { em4100Ascii } from "./card-reader/em4100-ascii/mod.ts";
 import { osdp } from "./card-reader/osdp/mod.ts";
 import { wiegand } from "./card-reader/wiegand/mod.ts";
 import { gpioInput } from "./input/gpio/mod.ts";
@@ -12,6 +13,7 @@ import { gpioOutput } from "./output/gpio/mod.ts";
 export const DRIVERS = [
   osdp,
   wiegand,
+  em4100Ascii,
   gpioOutput,
   gpioInput,
 ] as const;

@@ -10,6 +10,7 @@ import { type FeedbackLine, FeedbackLineSchema } from "../../feedback_lines.ts";
 import { GpioChipSchema, GpioLineSchema } from "../../gpio_schema.ts";
 import { WiegandReader } from "./reader.ts";
 
+export type { FeedbackLine } from "../../feedback_lines.ts";
 export { readFrame, type WiegandFrame, type WiegandPulse } from "./frame.ts";
 
 const WiegandSchema = v.strictObject({
