@@ -1,0 +1,39 @@
+import { join } from "node:path";
+import type { RepositorySource } from "../trust/mod.ts";
+
+type Answer = Awaited<ReturnType<RepositorySource["get"]>>;
+
+/** Serves a repository's folder, until a test puts something else in a file's place. */
+export class FolderSource implements RepositorySource {
+  readonly #folder: string;
+  /** Answers by path, instead of the folder's. */
+  readonly instead = new Map<string, (signal: AbortSignal) => Promise<Answer>>();
+  /** Every path that was asked for. */
+  readonly asked: string[] = [];
+
+  /** Serves `folder`. */
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  get(path: string, signal: AbortSignal): Promise<Answer> {
+    this.asked.push(path);
+    const instead = this.instead.get(path);
+    if (instead !== undefined) return instead(signal);
+    try {
+      return Promise.resolve(answer(Deno.readFileSync(join(this.#folder, path))));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      return Promise.resolve({ status: 404, body: null });
+    }
+  }
+
+  /** Serves `bytes` at `path`. */
+  put(path: string, bytes: Uint8Array): void {
+    this.instead.set(path, () => Promise.resolve(answer(bytes)));
+  }
+}
+
+function answer(bytes: Uint8Array): Answer {
+  return { status: 200, body: new Blob([bytes.slice()]).stream() };
+}

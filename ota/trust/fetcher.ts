@@ -1,0 +1,136 @@
+import { Buffer } from "node:buffer";
+import { DownloadHTTPError, DownloadLengthMismatchError } from "tuf-js/errors";
+import type { Clock } from "../../hal/mod.ts";
+import { TrustError } from "./errors.ts";
+
+/** Where files of the repository come from: the district, or a folder. */
+export interface RepositorySource {
+  /**
+   * Asks for a file, such as `metadata/3.root.json`. `body` is `null` unless the status is 200. The
+   * caller cancels the body when it has seen enough.
+   */
+  get(
+    path: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly status: number; readonly body: ReadableStream<Uint8Array> | null }>;
+}
+
+/** A byte must come this often; a link that is slower than this carries no update either. */
+const STALL_MS_MAX = 20_000;
+/** Metadata has a few kilobytes: a source that needs longer for one file is stalling on purpose. */
+const FILE_MS_MAX = 120_000;
+/** `tuf-js` wants URLs; what stands behind this one is taken off again. */
+export const METADATA_URL = "https://repository.invalid/metadata/";
+
+/**
+ * Fetches metadata for `tuf-js` with a bound on length, on silence and on the whole time. Keeps the
+ * typed error that ended it, since `tuf-js` wraps what it catches into text.
+ */
+export class BoundedFetcher {
+  readonly #source: RepositorySource;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  /** The first fault of the source, which matters more than what it was wrapped into. */
+  fault: TrustError | undefined;
+
+  /** Fetches from `source` until `signal` aborts. */
+  constructor(source: RepositorySource, clock: Clock, signal: AbortSignal) {
+    this.#source = source;
+    this.#clock = clock;
+    this.#signal = signal;
+  }
+
+  /** See `Fetcher` of `tuf-js`. @throws `DownloadHTTPError` with the status when it is not 200. */
+  async downloadBytes(url: string, bytesMax: number): Promise<Buffer> {
+    const path = `metadata/${url.slice(METADATA_URL.length)}`;
+    using watch = new Watch(path, this.#clock, this.#signal);
+    try {
+      const { status, body } = await watch.wait(this.#source.get(path, watch.signal));
+      if (status !== 200 || body === null) {
+        await body?.cancel();
+        throw new DownloadHTTPError(`${path}: the source answers ${status}`, status);
+      }
+      return await readAll(path, body, bytesMax, watch);
+    } catch (error) {
+      if (error instanceof DownloadHTTPError) throw error;
+      this.#signal.throwIfAborted();
+      this.fault ??= error instanceof TrustError
+        ? error
+        : new TrustError("unreachable", `${path}: ${(error as Error).message}`, { cause: error });
+      throw new DownloadLengthMismatchError(this.fault.message);
+    }
+  }
+
+  /** Targets are not fetched by `tuf-js`. */
+  downloadFile(): Promise<never> {
+    return Promise.reject(new Error("targets are streamed by the updater"));
+  }
+}
+
+async function readAll(
+  path: string,
+  body: ReadableStream<Uint8Array>,
+  bytesMax: number,
+  watch: Watch,
+): Promise<Buffer> {
+  const reader = body.getReader();
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    for (;;) {
+      const { done, value } = await watch.wait(reader.read());
+      if (done) return Buffer.concat(chunks);
+      bytes += value.length;
+      if (bytes > bytesMax) {
+        throw new TrustError("too-large", `${path}: more than ${bytesMax} bytes`);
+      }
+      chunks.push(value);
+    }
+  } finally {
+    // A source that does not even take this must not hold the update up.
+    reader.cancel().catch(() => {});
+  }
+}
+
+/** Ends a fetch that stalls or takes too long. */
+class Watch implements Disposable {
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #abort = new AbortController();
+  readonly #cancelWhole: () => void;
+  /** Aborted with the reason when the fetch has to end. */
+  readonly signal: AbortSignal;
+
+  constructor(path: string, clock: Clock, signal: AbortSignal) {
+    this.#path = path;
+    this.#clock = clock;
+    this.signal = AbortSignal.any([signal, this.#abort.signal]);
+    this.#cancelWhole = clock.schedule(FILE_MS_MAX, () => this.#end(FILE_MS_MAX));
+  }
+
+  /** `promise`, or the reason why it was not waited for any longer. */
+  async wait<T>(promise: Promise<T>): Promise<T> {
+    const cancel = this.#clock.schedule(STALL_MS_MAX, () => this.#end(STALL_MS_MAX));
+    const ended = Promise.withResolvers<never>();
+    const end = () => ended.reject(this.signal.reason);
+    this.signal.addEventListener("abort", end);
+    try {
+      this.signal.throwIfAborted();
+      return await Promise.race([promise, ended.promise]);
+    } finally {
+      cancel();
+      this.signal.removeEventListener("abort", end);
+      promise.catch(() => {});
+    }
+  }
+
+  #end(afterMs: number): void {
+    this.#abort.abort(
+      new TrustError("too-slow", `${this.#path}: too slow, given up after ${afterMs / 1000} s`),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#cancelWhole();
+  }
+}
