@@ -48,7 +48,11 @@ const isForeign = (fault: string) => {
   const file = /--> (.*?):\d+:\d+$/m.exec(fault)?.[1];
   if (name === undefined || file === undefined) return false;
   return !new RegExp(
-    `\\b(?:type|interface|class|enum|const|let|function) ${RegExp.escape(name)}\\b`,
+    // At the begin of a line: `import { type Name }` names a library's.
+    `^(?:export )?(?:declare |abstract )*(?:type|interface|class|enum|const|let|function) ${
+      RegExp.escape(name)
+    }\\b`,
+    "m",
   )
     .test(Deno.readTextFileSync(file));
 };

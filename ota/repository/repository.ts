@@ -51,8 +51,11 @@ export class Repository {
 
   /** The newest metadata of `role`, or `undefined` before the first. @throws {@link RepositoryError} `metadata` */
   newest(role: "root"): Metadata<Root> | undefined;
+  /** The same for `snapshot`. */
   newest(role: "snapshot"): Metadata<Snapshot> | undefined;
+  /** The same for `timestamp`. */
   newest(role: "timestamp"): Metadata<Timestamp> | undefined;
+  /** The same for `targets` and delegated roles. */
   newest(role: string): Metadata<Targets> | undefined;
   newest(role: string): Metadata<Signed> | undefined {
     const version = this.#newestVersion(role);

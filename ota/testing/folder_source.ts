@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import type { RepositorySource } from "../trust/mod.ts";
 
-type Answer = Awaited<ReturnType<RepositorySource["get"]>>;
+/** What a source answers. */
+export type Answer = Awaited<ReturnType<RepositorySource["get"]>>;
 
 /** Serves a repository's folder, until a test puts something else in a file's place. */
 export class FolderSource implements RepositorySource {
@@ -16,6 +17,7 @@ export class FolderSource implements RepositorySource {
     this.#folder = folder;
   }
 
+  /** See {@link RepositorySource.get}. */
   get(path: string, signal: AbortSignal): Promise<Answer> {
     this.asked.push(path);
     const instead = this.instead.get(path);

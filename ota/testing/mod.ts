@@ -4,4 +4,4 @@
  * @module
  */
 export { memoryKey, Publisher } from "./publisher.ts";
-export { FolderSource } from "./folder_source.ts";
+export { type Answer, FolderSource } from "./folder_source.ts";
