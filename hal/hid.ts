@@ -26,6 +26,9 @@ export interface HidSettings {
   readonly serialNumber?: string;
   /** USB interface number where the device has several. */
   readonly interfaceNumber?: number;
+  /** What its first top-level collection must be, such as page 1, usage 6 for a keyboard: tells the interfaces of one device apart. */
+  readonly usagePage?: number;
+  readonly usage?: number;
   /** Takes the device away from the console and every other program, so that a card typed by a keyboard reader appears nowhere. */
   readonly exclusive: boolean;
 }

@@ -15,6 +15,9 @@ const SYMBOLS = {
   ioctlValue: { name: "ioctl", parameters: ["i32", "u32", "usize"], result: "i32" },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   flock: { parameters: ["i32", "i32"], result: "i32" },
+  opendir: { parameters: ["buffer"], result: "pointer" },
+  readdir: { parameters: ["pointer"], result: "pointer" },
+  closedir: { parameters: ["pointer"], result: "i32" },
   realpath: { parameters: ["buffer", "buffer"], result: "pointer" },
   poll: { parameters: ["buffer", "usize", "i32"], result: "i32", nonblocking: true },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
@@ -108,6 +111,8 @@ export function kindOf(code: number): HalErrorKind {
 }
 
 /** Open flags (`asm-generic/fcntl.h`): these few are the same on x64 and arm64. */
+export const O_RDONLY = 0;
+/** Reading and writing. */
 export const O_RDWR = 0o2;
 /** Do not become the controlling terminal. */
 export const O_NOCTTY = 0o400;

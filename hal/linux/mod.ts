@@ -6,5 +6,6 @@
  */
 export { linuxClock, processClock } from "./clock.ts";
 export { linuxGpioHost } from "./gpio.ts";
+export { linuxHidHost, type LinuxHidOptions } from "./hid.ts";
 export { openPtyPair, type PtyPair } from "./pty.ts";
 export { linuxSerialHost } from "./serial.ts";

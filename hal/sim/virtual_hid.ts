@@ -1,27 +1,48 @@
 import type { Clock } from "../clock.ts";
 import { HalError } from "../error.ts";
 import type { HidDevice, HidHost, HidIdentity, HidReport, HidSettings } from "../hid.ts";
+import { ReportQueue } from "../report_queue.ts";
 
-/** See {@link HidDevice.read}. */
-const REPORTS_MAX = 256;
+/** How a simulated HID device presents itself; what is left out is as in a cheap keyboard reader. */
+export type VirtualHidIdentity =
+  & Pick<HidIdentity, "vendorId" | "productId">
+  & Partial<HidIdentity>;
+
+/** A device that is plugged in. */
+export interface VirtualHidDevice {
+  readonly identity: HidIdentity;
+  /** Whether the box has it open, and whether it took it away from the console. */
+  readonly held: "no" | "shared" | "exclusive";
+  /** What the box wrote, in order. */
+  readonly written: readonly Uint8Array[];
+  /** Sends an input report; without anybody who has it open it is lost, as with the kernel. */
+  report(bytes: Uint8Array): void;
+  /** Pulls it: whoever has it open is disconnected. */
+  unplug(): void;
+}
 
 /** Told of each report that the box sends. */
 export type HidWriteListener = (identity: HidIdentity, bytes: Uint8Array) => void;
 
+/** Reports that the box wrote and that a test may look at. */
+const WRITTEN_MAX = 1_024;
+
 /**
- * USB HID devices that are not there: tests plug them, send their input reports and see what the box
- * writes.
+ * HID devices that are not there.
  *
  * ```ts
  * const hid = new VirtualHid(clock);
- * hid.plug(identity);
- * hid.report(identity.path, Uint8Array.of(0, 0, 0x1e, 0, 0, 0, 0, 0));
+ * const reader = hid.plug({ vendorId: 0xffff, productId: 0x0035 });
+ * reader.report(Uint8Array.of(0, 0, 0x1e, 0, 0, 0, 0, 0));
  * ```
  */
 export class VirtualHid implements HidHost {
   readonly #clock: Clock;
-  readonly #plugged = new Map<string, { identity: HidIdentity; open: VirtualHidDevice[] }>();
+  readonly #plugged = new Map<string, PluggedHid>();
   readonly #onWrite: HidWriteListener;
+  #count = 0;
+  /** Makes each further open fail so, until it is `undefined` again. */
+  refusal: HalError | undefined;
 
   /** Stamps reports by `clock`. */
   constructor(clock: Clock, onWrite: HidWriteListener = () => {}) {
@@ -29,24 +50,28 @@ export class VirtualHid implements HidHost {
     this.#onWrite = onWrite;
   }
 
-  /** Plugs a device in; one at the same path is replaced. */
-  plug(identity: HidIdentity): void {
-    this.unplug(identity.path);
-    this.#plugged.set(identity.path, { identity, open: [] });
+  /** Plugs a device in. Without a path it gets a new one, as from the kernel; one at the same path is pulled. */
+  plug(identity: VirtualHidIdentity): VirtualHidDevice {
+    const path = identity.path ?? `/dev/hidraw${this.#count++}`;
+    this.unplug(path);
+    const device = new PluggedHid(
+      { interfaceNumber: 0, usagePage: 1, usage: 6, ...identity, path },
+      this.#clock,
+      this.#onWrite,
+      () => this.#plugged.delete(path),
+    );
+    this.#plugged.set(path, device);
+    return device;
   }
 
-  /** Pulls a device out: whoever has it open is disconnected, after what has arrived was read. */
+  /** Pulls the device at `path`, if there is one. */
   unplug(path: string): void {
-    for (const device of this.#plugged.get(path)?.open ?? []) device.disconnect("it was unplugged");
-    this.#plugged.delete(path);
+    this.#plugged.get(path)?.unplug();
   }
 
-  /** Sends an input report to whoever has the device open. */
+  /** Sends an input report of the device at `path`. */
   report(path: string, bytes: Uint8Array): void {
-    const receivedMonotonicMs = this.#clock.monotonicMs();
-    for (const device of this.#plugged.get(path)?.open ?? []) {
-      device.take({ bytes: bytes.slice(), receivedMonotonicMs });
-    }
+    this.#plugged.get(path)?.report(bytes);
   }
 
   /** See {@link HidHost.list}. */
@@ -57,106 +82,88 @@ export class VirtualHid implements HidHost {
     });
   }
 
-  /** See {@link HidHost.open}; a device that is held exclusively is `busy`. */
+  /** See {@link HidHost.open}. */
   open(settings: HidSettings, signal: AbortSignal): Promise<HidDevice> {
     return new Promise((resolve) => {
       signal.throwIfAborted();
-      const found = [...this.#plugged.values()].filter(({ identity }) =>
-        identity.vendorId === settings.vendorId && identity.productId === settings.productId &&
-        (settings.serialNumber ?? identity.serialNumber) === identity.serialNumber &&
-        (settings.interfaceNumber ?? identity.interfaceNumber) === identity.interfaceNumber
+      if (this.refusal !== undefined) throw this.refusal;
+      const { exclusive, ...wanted } = settings;
+      const meant = [...this.#plugged.values()].filter(({ identity }) =>
+        Object.entries(wanted).every(([key, value]) =>
+          value === undefined || identity[key as keyof HidIdentity] === value
+        )
       );
-      if (found.length === 0) throw new HalError("not-found", "there is no such HID device");
-      const free = found.find(({ open }) => !open.some((device) => device.exclusive));
-      if (free === undefined) throw new HalError("busy", "HID device: another program holds it");
-      const device = new VirtualHidDevice(
-        free.identity,
-        settings.exclusive,
-        (bytes) => this.#onWrite(free.identity, bytes),
-        () => void free.open.splice(free.open.indexOf(device) >>> 0, 1),
-      );
-      free.open.push(device);
-      resolve(device);
+      const free = meant.find(({ held }) => held === "no");
+      if (free !== undefined) return resolve(free.open(exclusive));
+      const name = `HID device ${settings.vendorId}:${settings.productId}`;
+      throw meant.length > 0
+        ? new HalError("busy", `${name}: it is held`)
+        : new HalError("not-found", `${name} is not plugged in`);
     });
   }
 }
 
-class VirtualHidDevice implements HidDevice {
+class PluggedHid implements VirtualHidDevice {
   readonly identity: HidIdentity;
-  readonly exclusive: boolean;
-  readonly #onWrite: (bytes: Uint8Array) => void;
-  readonly #onClose: () => void;
-  readonly #reports: HidReport[] = [];
-  #lost = false;
-  #goneBecause: string | undefined;
-  #wake: (() => void) | undefined;
+  readonly written: Uint8Array[] = [];
+  readonly #clock: Clock;
+  readonly #onWrite: HidWriteListener;
+  readonly #onUnplug: () => void;
+  #held: VirtualHidDevice["held"] = "no";
+  #queue: ReportQueue | undefined;
 
   constructor(
     identity: HidIdentity,
-    exclusive: boolean,
-    onWrite: (bytes: Uint8Array) => void,
-    onClose: () => void,
+    clock: Clock,
+    onWrite: HidWriteListener,
+    onUnplug: () => void,
   ) {
     this.identity = identity;
-    this.exclusive = exclusive;
+    this.#clock = clock;
     this.#onWrite = onWrite;
-    this.#onClose = onClose;
+    this.#onUnplug = onUnplug;
   }
 
-  async read(signal: AbortSignal): Promise<HidReport> {
-    for (;;) {
-      signal.throwIfAborted();
-      if (this.#lost) {
-        this.#lost = false;
-        throw this.#fault("io", "reports were lost, for nobody read them");
-      }
-      const report = this.#reports.shift();
-      if (report !== undefined) return report;
-      if (this.#goneBecause !== undefined) throw this.#fault("disconnected", this.#goneBecause);
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          signal.removeEventListener("abort", wake);
+  get held(): VirtualHidDevice["held"] {
+    return this.#held;
+  }
+
+  report(bytes: Uint8Array): void {
+    this.#queue?.push({ bytes: bytes.slice(), receivedMonotonicMs: this.#clock.monotonicMs() });
+  }
+
+  unplug(): void {
+    this.#onUnplug();
+    this.#queue?.end("it was unplugged");
+    this.#release();
+  }
+
+  open(exclusive: boolean): HidDevice {
+    const queue = new ReportQueue(this.identity.path);
+    this.#queue = queue;
+    this.#held = exclusive ? "exclusive" : "shared";
+    return {
+      identity: this.identity,
+      read: (signal): Promise<HidReport> => queue.read(signal),
+      write: (bytes, signal) =>
+        new Promise((resolve) => {
+          signal.throwIfAborted();
+          if (queue.gone !== undefined) throw queue.gone;
+          this.#onWrite(this.identity, bytes.slice());
+          if (this.written.push(bytes.slice()) > WRITTEN_MAX) this.written.shift();
           resolve();
-        };
-        this.#wake = wake;
-        signal.addEventListener("abort", wake);
-      });
-    }
+        }),
+      [Symbol.asyncDispose]: () => {
+        queue.end("it is closed");
+        queue.clear();
+        if (this.#queue === queue) this.#release();
+        return Promise.resolve();
+      },
+    };
   }
 
-  write(bytes: Uint8Array, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      signal.throwIfAborted();
-      if (this.#goneBecause !== undefined) throw this.#fault("disconnected", this.#goneBecause);
-      this.#onWrite(bytes.slice());
-      resolve();
-    });
-  }
-
-  take(report: HidReport): void {
-    this.#reports.push(report);
-    if (this.#reports.length > REPORTS_MAX) {
-      this.#reports.shift();
-      this.#lost = true;
-    }
-    this.#wake?.();
-  }
-
-  disconnect(because: string): void {
-    this.#goneBecause ??= because;
-    this.#wake?.();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    if (this.#goneBecause !== "it is closed") {
-      this.#reports.length = 0;
-      this.#onClose();
-      this.disconnect("it is closed");
-    }
-    return Promise.resolve();
-  }
-
-  #fault(kind: HalError["kind"], what: string): HalError {
-    return new HalError(kind, `${this.identity.path}: ${what}`);
+  #release(): void {
+    this.#queue = undefined;
+    this.#held = "no";
   }
 }
