@@ -4,6 +4,7 @@
  * @module
  */
 import { em4100Ascii } from "./card-reader/em4100-ascii/mod.ts";
+import { hidKeyboard } from "./card-reader/hid-keyboard/mod.ts";
 import { osdp } from "./card-reader/osdp/mod.ts";
 import { wiegand } from "./card-reader/wiegand/mod.ts";
 import { gpioInput } from "./input/gpio/mod.ts";
@@ -14,6 +15,7 @@ export const DRIVERS = [
   osdp,
   wiegand,
   em4100Ascii,
+  hidKeyboard,
   gpioOutput,
   gpioInput,
 ] as const;

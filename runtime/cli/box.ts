@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { linuxClock, linuxGpioHost, linuxSerialHost } from "../../hal/linux/mod.ts";
+import { linuxClock, linuxGpioHost, linuxHidHost, linuxSerialHost } from "../../hal/linux/mod.ts";
 import { ABSENT, VirtualGpio } from "../../hal/sim/mod.ts";
 import { loadIdentity, startSync, type SyncHandle } from "../../sync/mod.ts";
 import type { BoxEvent, BoxStatus } from "../../sync/wire/mod.ts";
@@ -94,6 +94,7 @@ async function runBox(
       serial: linuxSerialHost(clock),
       ...ABSENT,
       gpio: linuxGpioHost(clock),
+      hid: linuxHidHost(clock),
       simulatedGpio: new VirtualGpio(clock),
       simulateBus: (bus, readers) => simulators.add(bus, readers),
     }, signal),
