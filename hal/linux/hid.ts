@@ -19,15 +19,21 @@ export interface ListedHid {
 
 /** An open device of `node-hid`; it reads on a thread of its own. */
 export interface OpenHid {
+  /** Each input report. */
   on(event: "data", listener: (bytes: Uint8Array) => void): unknown;
+  /** The device cannot be read any more. */
   on(event: "error", listener: (cause: unknown) => void): unknown;
+  /** Sends an output report, its id or 0 first. */
   write(bytes: number[]): Promise<number>;
+  /** Stops reading and closes it. */
   close(): Promise<void>;
 }
 
 /** What is used of `node-hid`. */
 export interface HidLibrary {
+  /** All that are plugged in. */
   devices(): Promise<readonly ListedHid[]>;
+  /** Opens one; rejects with hidapi's text. */
   open(path: string): Promise<OpenHid>;
 }
 

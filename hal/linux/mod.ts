@@ -6,6 +6,12 @@
  */
 export { linuxClock, processClock } from "./clock.ts";
 export { linuxGpioHost } from "./gpio.ts";
-export { linuxHidHost, type LinuxHidOptions } from "./hid.ts";
+export {
+  type HidLibrary,
+  linuxHidHost,
+  type LinuxHidOptions,
+  type ListedHid,
+  type OpenHid,
+} from "./hid.ts";
 export { openPtyPair, type PtyPair } from "./pty.ts";
 export { linuxSerialHost } from "./serial.ts";
