@@ -15,3 +15,4 @@ export * from "./device_playback.ts";
 export * from "./device_trace.ts";
 export * from "./virtual_analog.ts";
 export * from "./virtual_hid.ts";
+export * from "./rs485_line.ts";

@@ -9,18 +9,13 @@ import { type Cancel, HalError, type SerialChunk, type SerialPort } from "../../
 import type { CardReader, ReaderBus, SerialDriverHost } from "../../contract.ts";
 import { type Frame, FrameDecoder } from "./frame.ts";
 import { checkKey, keySource, OsdpKeyError } from "./key.ts";
+import { BITS_A_CHARACTER, INTER_CHARACTER_MS, QUIET_CHARACTERS } from "./line_times.ts";
 import type { OsdpOptions } from "./options.ts";
 import type { Conversation } from "./conversation.ts";
 import { OsdpReader } from "./reader.ts";
 
-/** Start, eight data bits, stop. */
-const BITS_A_CHARACTER = 10;
-/** Silence that must stand before sending (IEC 60839-11-5 §5.3), in characters. */
-const QUIET_CHARACTERS = 2;
 /** Longest that silence is waited for: a device that never stops talking must not stop the others. */
 const QUIET_WAIT_MS_MAX = 50;
-/** Gap within a frame: nominally 20 ms, but USB adapters show up to 110 ms. */
-const INTER_CHARACTER_MS = 150;
 /** Longest an exchange may take in all, so that a babbling device cannot hold the line. */
 const EXCHANGE_MS_MAX = 1_000;
 /** After a turn that a failing reader did not answer, the others have the line for this long. */

@@ -9,6 +9,17 @@ import { type OsdpOptions, OsdpOptionsSchema, parseOsdpOptions } from "./options
 
 export { OsdpBus, type OsdpBusCounts } from "./bus.ts";
 export {
+  discoverOsdp,
+  OSDP_BAUD_RATES,
+  type OsdpDiscovery,
+  type OsdpDiscoveryHost,
+  type OsdpDiscoveryOptions,
+  type OsdpDiscoveryProgress,
+  type OsdpFinding,
+  type OsdpFoundReader,
+  type OsdpSecurity,
+} from "./discover.ts";
+export {
   type DecoderCounts,
   encodeFrame,
   type Frame,
@@ -21,6 +32,8 @@ export {
 } from "./frame.ts";
 export { OsdpKeyError } from "./key.ts";
 export { type OsdpOptions, OsdpOptionsSchema, parseOsdpOptions } from "./options.ts";
+
+export type { Capability } from "./replies.ts";
 
 /** OSDP v2 reader in clear text or the secure channel, 9600 to 230400 8N1. IEC 60839-11-5. */
 export const osdp: ReaderBusDriver<OsdpOptions> = defineDriver({

@@ -5,6 +5,8 @@
  * @module
  */
 import type { Cancel, Clock } from "../../mod.ts";
+import { capabilitiesOf } from "./capabilities.ts";
+import { FileSink, type SimulatedFile } from "./file_sink.ts";
 import { Lamp, type SimulatedLed } from "./lamp.ts";
 import { layReply, type ReceivedCommand } from "./frames.ts";
 import type { SimulatedReaderFaults, SimulatedReaderOptions } from "./options.ts";
@@ -24,6 +26,13 @@ export interface SimulatedBeep {
   readonly offMs: number;
 }
 
+/** What its display was told to show. */
+export interface SimulatedText {
+  readonly text: string;
+  /** `undefined`: until something else is shown. */
+  readonly forS: number | undefined;
+}
+
 /** A reply before framing. */
 interface Body {
   readonly code: number;
@@ -36,8 +45,6 @@ const NAK = 0x41;
 
 /** A simulated reader: its hands and eyes for a test or the demo. */
 export class SimulatedOsdpReader {
-  /** Its address on the line. */
-  readonly address: number;
   /** Its fault switches. */
   readonly faults: SimulatedReaderFaults = {
     mute: false,
@@ -59,6 +66,14 @@ export class SimulatedOsdpReader {
   readonly #security: SecureReader;
   readonly #relays: RelayBank;
   readonly #lamp: Lamp;
+  readonly #sink: FileSink | undefined;
+  readonly #textListeners = new Set<(text: SimulatedText, atMs: number) => void>();
+  readonly #moveListeners = new Set<(address: number, baudRate: number) => void>();
+  #address: number;
+  #baudRate: number;
+  /** What COMSET changes once the answer to it is out. */
+  #moving: { readonly address: number; readonly baudRate: number } | undefined;
+  #firmware = [1, 4, 2];
   readonly #inputs: boolean[];
   readonly #reads: { code: number; data: number[] }[] = [];
   readonly #beepListeners = new Set<(beep: SimulatedBeep, atMs: number) => void>();
@@ -75,7 +90,8 @@ export class SimulatedOsdpReader {
 
   /** Makes a reader that was just switched on. */
   constructor(options: SimulatedReaderOptions, clock: Clock) {
-    this.address = options.address;
+    this.#address = options.address;
+    this.#baudRate = options.baudRate ?? 9_600;
     this.replyDelayMs = options.replyDelayMs ?? 3;
     this.#clock = clock;
     this.#serial = options.serial ?? options.address;
@@ -89,6 +105,47 @@ export class SimulatedOsdpReader {
     this.#inputs = Array.from({ length: options.inputs ?? 2 }, () => false);
     this.#relays = new RelayBank(options.outputs ?? 2, clock);
     this.#lamp = new Lamp(clock);
+    this.#sink = options.file && new FileSink(options.file, (rebootMs) => {
+      this.#firmware = [1, 5, 0];
+      // Once its answer is out.
+      if (rebootMs !== undefined) clock.schedule(50, () => this.reboot(rebootMs));
+    });
+  }
+
+  /** Its address on the line. */
+  get address(): number {
+    return this.#address;
+  }
+
+  /** Files that it was given, whole. */
+  get files(): readonly SimulatedFile[] {
+    return this.#sink?.files ?? [];
+  }
+
+  /** Where each part of a file that it was sent began. */
+  get fileOffsets(): readonly number[] {
+    return this.#sink?.offsets ?? [];
+  }
+
+  /** Calls back when its display is told something. */
+  onText(listener: (text: SimulatedText, atMonotonicMs: number) => void): Cancel {
+    return subscribe(this.#textListeners, listener);
+  }
+
+  /** Calls back when it goes to another address or baud rate, its answer to COMSET being out. */
+  onMove(listener: (address: number, baudRate: number) => void): Cancel {
+    return subscribe(this.#moveListeners, listener);
+  }
+
+  /** Its last answer is on the line. For the line. */
+  answered(): void {
+    if (this.#moving === undefined) return;
+    this.#address = this.#moving.address;
+    this.#baudRate = this.#moving.baudRate;
+    this.#moving = undefined;
+    this.#lastSequence = undefined;
+    this.#security.drop();
+    for (const listener of this.#moveListeners) listener(this.#address, this.#baudRate);
   }
 
   /**
@@ -171,6 +228,7 @@ export class SimulatedOsdpReader {
     this.#reads.length = 0;
     this.#relays.release();
     this.#lamp.release();
+    this.#sink?.release();
   }
 
   /** Its own key of the secure channel, if it has one. */
@@ -192,6 +250,7 @@ export class SimulatedOsdpReader {
   answer(command: ReceivedCommand): Uint8Array | undefined {
     const nowMs = this.#clock.monotonicMs();
     if (this.faults.mute || nowMs < this.#deadUntilMs) return undefined;
+    if (this.#options.checksumOnly && command.withCrc) return undefined;
     const { sequence } = command;
     const nak = (error: number) => this.#lay(command, { scs: [], code: NAK, data: [error] });
     if (!command.checkOk) return nak(1);
@@ -247,7 +306,7 @@ export class SimulatedOsdpReader {
     return { scs: [this.#options.emptyReplies ?? 0x16], ...body };
   }
 
-  #lay({ sequence, withCrc }: ReceivedCommand, reply: SecureReply): Uint8Array {
+  #lay({ address, sequence, withCrc }: ReceivedCommand, reply: SecureReply): Uint8Array {
     const sealed = (reply.scs[0] ?? 0) >= 0x15;
     const forged = sealed && this.faults.forgedReplies > 0;
     if (forged) this.faults.forgedReplies--;
@@ -255,7 +314,8 @@ export class SimulatedOsdpReader {
       const mac = this.#security.seal(covered);
       return forged ? mac.map((byte) => byte ^ 0x01) : mac;
     };
-    const frame = { address: this.address, sequence, withCrc, ...reply };
+    const config = address === 0x7f && this.#options.configReply === "config";
+    const frame = { address: config ? 0x7f : this.address, sequence, withCrc, ...reply };
     return layReply(sealed ? { ...frame, mac: seal } : frame);
   }
 
@@ -273,7 +333,9 @@ export class SimulatedOsdpReader {
       case 0x61:
         return data.length === 1 ? { code: 0x45, data: this.#identity() } : wrongLength;
       case 0x62:
-        return data.length === 1 ? { code: 0x46, data: this.#capabilities() } : wrongLength;
+        return data.length === 1
+          ? { code: 0x46, data: capabilitiesOf(this.#options, this.#security) }
+          : wrongLength;
       case 0x64:
         this.#localChanged = false;
         return data.length === 0 ? { code: 0x48, data: this.#local() } : wrongLength;
@@ -297,23 +359,50 @@ export class SimulatedOsdpReader {
       case 0x6a:
         return data.length === 5 ? this.#beep(data) : wrongLength;
       case 0x6b:
-        return data.length >= 6 && data.length === 6 + data[5]!
-          ? { code: ACK, data: [] }
-          : wrongLength;
+        return data.length >= 6 && data.length === 6 + data[5]! ? this.#show(data) : wrongLength;
       case 0x6e:
-        // Its switches are sealed: it tells what it keeps.
-        return data.length === 5
-          ? { code: 0x54, data: [this.address, 0x80, 0x25, 0, 0] }
-          : wrongLength;
+        return data.length === 5 ? this.#move(data) : wrongLength;
       case 0x75:
         if (data.length !== 18 || data[0] !== 1 || data[1] !== 16) return { code: NAK, data: [9] };
         if (!this.#security.open) return { code: NAK, data: [5] };
         this.#security.key = data.slice(2);
         this.#security.installMode = false;
         return { code: ACK, data: [] };
+      case 0x7c: {
+        if (this.#sink === undefined) return { code: NAK, data: [3] };
+        const status = this.#sink.obey(data);
+        return status === undefined ? wrongLength : { code: 0x7a, data: status };
+      }
+      case 0x7b:
+        return data.length === 2 ? { code: ACK, data: [] } : wrongLength;
+      case 0xa2:
+        this.#sink?.forget();
+        return { code: ACK, data: [] };
       default:
         return { code: NAK, data: [3] };
     }
+  }
+
+  #show(data: Uint8Array): Body {
+    if (!this.#options.display) return { code: NAK, data: [3] };
+    const text = String.fromCharCode(...data.subarray(6));
+    const shown = { text, forS: data[1]! >= 3 ? data[2]! : undefined };
+    const atMs = this.#clock.monotonicMs();
+    for (const listener of this.#textListeners) listener(shown, atMs);
+    return { code: ACK, data: [] };
+  }
+
+  /** COMSET: tells what it goes to, which is what it has if that is switches. */
+  #move(data: Uint8Array): Body {
+    const wanted = {
+      address: data[0]!,
+      baudRate: data[1]! + 256 * (data[2]! + 256 * (data[3]! + 256 * data[4]!)),
+    };
+    const kept = { address: this.address, baudRate: this.#baudRate };
+    this.#moving = this.#options.switches || wanted.address > 0x7e ? kept : wanted;
+    const { address, baudRate } = this.#moving;
+    const rate = [0, 8, 16, 24].map((shift) => (baudRate >>> shift) & 0xff);
+    return { code: 0x54, data: [address, ...rate] };
   }
 
   #news(): Body {
@@ -330,20 +419,7 @@ export class SimulatedOsdpReader {
 
   #identity(): number[] {
     const serial = [0, 8, 16, 24].map((shift) => (this.#serial >>> shift) & 0xff);
-    return [0x0a, 0x00, 0x17, 1, 1, ...serial, 1, 4, 2];
-  }
-
-  #capabilities(): number[] {
-    const outputs = this.#relays.size;
-    const inputs = this.#inputs.length;
-    return [
-      ...[1, inputs === 0 ? 0 : 1, inputs],
-      ...[2, outputs === 0 ? 0 : 4, outputs],
-      ...[3, 1, 0],
-      ...[4, 3, 1],
-      ...[5, 2, 1],
-      ...[8, 1, 0],
-    ];
+    return [0x0a, 0x00, 0x17, 1, 1, ...serial, ...this.#firmware];
   }
 
   #local(): number[] {

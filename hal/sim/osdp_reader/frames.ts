@@ -7,6 +7,8 @@ import { crc16 } from "../../mod.ts";
 
 /** A command frame as the line found it. */
 export interface ReceivedCommand {
+  /** Whom it is for; 127 is everybody. */
+  readonly address: number;
   readonly sequence: number;
   readonly checkOk: boolean;
   /** Its check is a CRC, not a checksum. */
@@ -55,6 +57,7 @@ export function readCommand(frame: Uint8Array): ReceivedCommand {
       ? crc16(frame, 0, end) === frame[end]! + 256 * frame[end + 1]!
       : ((sum + frame[end]!) & 0xff) === 0);
   return {
+    address: frame[1]!,
     sequence: control & 0x03,
     checkOk,
     withCrc,

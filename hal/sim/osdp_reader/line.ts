@@ -144,6 +144,7 @@ class Line {
     const cancel = this.#clock.schedule(device.replyDelayMs + faults.lateMs, () => {
       this.#replies.delete(cancel);
       for (const part of parts) this.write(part);
+      device.answered();
     });
     this.#replies.add(cancel);
   }

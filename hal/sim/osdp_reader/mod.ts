@@ -3,7 +3,8 @@
  *
  * @module
  */
-export { type SimulatedBeep, SimulatedOsdpReader } from "./device.ts";
+export { type SimulatedBeep, SimulatedOsdpReader, type SimulatedText } from "./device.ts";
+export type { SimulatedFile, SimulatedFileOptions } from "./file_sink.ts";
 export type { ReceivedCommand } from "./frames.ts";
 export type { SimulatedColour, SimulatedLed } from "./lamp.ts";
 export type { SimulatedReaderFaults, SimulatedReaderOptions } from "./options.ts";

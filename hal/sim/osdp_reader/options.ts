@@ -1,3 +1,5 @@
+import type { SimulatedFileOptions } from "./file_sink.ts";
+
 /** How one simulated reader is built. */
 export interface SimulatedReaderOptions {
   /** 0 to 126. */
@@ -24,6 +26,20 @@ export interface SimulatedReaderOptions {
   readonly emptyReplies?: 0x16 | 0x17 | 0x18;
   /** It answers KEYSET in clear text. */
   readonly clearKeySetAck?: boolean;
+  /** Address in its replies to the address of all: its own, or that very one. Default `own`. */
+  readonly configReply?: "own" | "config";
+  /** Baud rate that it is set to, for COM. Default 9600. */
+  readonly baudRate?: number;
+  /** Its address and baud rate are switches: it keeps them, whatever COMSET says. */
+  readonly switches?: boolean;
+  /** It knows no CRC, and does not understand one. */
+  readonly checksumOnly?: boolean;
+  /** It has a display. */
+  readonly display?: boolean;
+  /** Longest frame that it takes, in bytes, as it tells. Default: it does not tell. */
+  readonly receiveBytes?: number;
+  /** It takes files. */
+  readonly file?: SimulatedFileOptions;
 }
 
 /** Faults that can be switched while it runs. Counts go down by themselves. */
