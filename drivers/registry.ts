@@ -6,6 +6,7 @@
 import { em4100Ascii } from "./card-reader/em4100-ascii/mod.ts";
 import { hidKeyboard } from "./card-reader/hid-keyboard/mod.ts";
 import { osdp } from "./card-reader/osdp/mod.ts";
+import { qrScanner } from "./card-reader/qr-scanner/mod.ts";
 import { wiegand } from "./card-reader/wiegand/mod.ts";
 import { gpioInput } from "./input/gpio/mod.ts";
 import { gpioOutput } from "./output/gpio/mod.ts";
@@ -16,6 +17,7 @@ export const DRIVERS = [
   wiegand,
   em4100Ascii,
   hidKeyboard,
+  qrScanner,
   gpioOutput,
   gpioInput,
 ] as const;
