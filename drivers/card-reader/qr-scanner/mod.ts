@@ -8,7 +8,7 @@ import { defineDriver, type ReaderBusDriver } from "../../contract.ts";
 import { type FeedbackLine, FeedbackLineSchema } from "../../feedback_lines.ts";
 import { openPlainReader } from "../../plain_reader.ts";
 import { readAll } from "../../serial_link.ts";
-import { LineFinder, type QrNumber, type QrReading, type QrRules, readLine } from "./text.ts";
+import { LineFinder, type QrReading, type QrRules, readLine } from "./text.ts";
 
 export type { FeedbackLine } from "../../feedback_lines.ts";
 export type { QrNumber, QrRules } from "./text.ts";
