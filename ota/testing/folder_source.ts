@@ -8,7 +8,7 @@ export type Answer = Awaited<ReturnType<RepositorySource["get"]>>;
 export class FolderSource implements RepositorySource {
   readonly #folder: string;
   /** Answers by path, instead of the folder's. */
-  readonly instead = new Map<string, (signal: AbortSignal) => Promise<Answer>>();
+  readonly instead = new Map<string, (signal: AbortSignal, fromByte: number) => Promise<Answer>>();
   /** Every path that was asked for. */
   readonly asked: string[] = [];
 
@@ -18,12 +18,13 @@ export class FolderSource implements RepositorySource {
   }
 
   /** See {@link RepositorySource.get}. */
-  get(path: string, signal: AbortSignal): Promise<Answer> {
-    this.asked.push(path);
+  get(path: string, signal: AbortSignal, fromByte = 0): Promise<Answer> {
+    this.asked.push(fromByte === 0 ? path : `${path} from ${fromByte}`);
     const instead = this.instead.get(path);
-    if (instead !== undefined) return instead(signal);
+    if (instead !== undefined) return instead(signal, fromByte);
     try {
-      return Promise.resolve(answer(Deno.readFileSync(join(this.#folder, path))));
+      const bytes = Deno.readFileSync(join(this.#folder, path));
+      return Promise.resolve(answer(bytes.subarray(fromByte), fromByte === 0 ? 200 : 206));
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       return Promise.resolve({ status: 404, body: null });
@@ -36,6 +37,6 @@ export class FolderSource implements RepositorySource {
   }
 }
 
-function answer(bytes: Uint8Array): Answer {
-  return { status: 200, body: new Blob([bytes.slice()]).stream() };
+function answer(bytes: Uint8Array, status = 200): Answer {
+  return { status, body: new Blob([bytes.slice()]).stream() };
 }

@@ -1,22 +1,23 @@
 import { Buffer } from "node:buffer";
 import { DownloadHTTPError, DownloadLengthMismatchError } from "tuf-js/errors";
 import type { Clock } from "../../hal/mod.ts";
+import { Watch } from "../fetch/watch.ts";
 import { TrustError } from "./errors.ts";
 
 /** Where files of the repository come from: the district, or a folder. */
 export interface RepositorySource {
   /**
-   * Asks for a file, such as `metadata/3.root.json`. `body` is `null` unless the status is 200. The
-   * caller cancels the body when it has seen enough.
+   * Asks for a file, such as `metadata/3.root.json`, from byte `fromByte` (default 0) on. The status
+   * is 200 with the whole file, 206 with what follows `fromByte`, or one of HTTP's that say why not;
+   * then `body` is `null`. The caller cancels the body when it has seen enough.
    */
   get(
     path: string,
     signal: AbortSignal,
+    fromByte?: number,
   ): Promise<{ readonly status: number; readonly body: ReadableStream<Uint8Array> | null }>;
 }
 
-/** A byte must come this often; a link that is slower than this carries no update either. */
-const STALL_MS_MAX = 20_000;
 /** Metadata has a few kilobytes: a source that needs longer for one file is stalling on purpose. */
 const FILE_MS_MAX = 120_000;
 /** `tuf-js` wants URLs; what stands behind this one is taken off again. */
@@ -43,7 +44,7 @@ export class BoundedFetcher {
   /** See `Fetcher` of `tuf-js`. @throws `DownloadHTTPError` with the status when it is not 200. */
   async downloadBytes(url: string, bytesMax: number): Promise<Buffer> {
     const path = `metadata/${url.slice(METADATA_URL.length)}`;
-    using watch = new Watch(path, this.#clock, this.#signal);
+    using watch = new Watch(path, this.#clock, this.#signal, FILE_MS_MAX);
     try {
       const { status, body } = await watch.wait(this.#source.get(path, watch.signal));
       if (status !== 200 || body === null) {
@@ -89,48 +90,5 @@ async function readAll(
   } finally {
     // A source that does not even take this must not hold the update up.
     reader.cancel().catch(() => {});
-  }
-}
-
-/** Ends a fetch that stalls or takes too long. */
-class Watch implements Disposable {
-  readonly #path: string;
-  readonly #clock: Clock;
-  readonly #abort = new AbortController();
-  readonly #cancelWhole: () => void;
-  /** Aborted with the reason when the fetch has to end. */
-  readonly signal: AbortSignal;
-
-  constructor(path: string, clock: Clock, signal: AbortSignal) {
-    this.#path = path;
-    this.#clock = clock;
-    this.signal = AbortSignal.any([signal, this.#abort.signal]);
-    this.#cancelWhole = clock.schedule(FILE_MS_MAX, () => this.#end(FILE_MS_MAX));
-  }
-
-  /** `promise`, or the reason why it was not waited for any longer. */
-  async wait<T>(promise: Promise<T>): Promise<T> {
-    const cancel = this.#clock.schedule(STALL_MS_MAX, () => this.#end(STALL_MS_MAX));
-    const ended = Promise.withResolvers<never>();
-    const end = () => ended.reject(this.signal.reason);
-    this.signal.addEventListener("abort", end);
-    try {
-      this.signal.throwIfAborted();
-      return await Promise.race([promise, ended.promise]);
-    } finally {
-      cancel();
-      this.signal.removeEventListener("abort", end);
-      promise.catch(() => {});
-    }
-  }
-
-  #end(afterMs: number): void {
-    this.#abort.abort(
-      new TrustError("too-slow", `${this.#path}: too slow, given up after ${afterMs / 1000} s`),
-    );
-  }
-
-  [Symbol.dispose](): void {
-    this.#cancelWhole();
   }
 }

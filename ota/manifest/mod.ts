@@ -1,0 +1,58 @@
+/**
+ * What a publisher says of a payload, in the `custom` part of its TUF target. Shared by box and
+ * district.
+ *
+ * @module
+ */
+import * as v from "valibot";
+
+/** Shape of this file's words; a box refuses what it does not know. */
+const SCHEMA = 1;
+const version = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,5}\.\d{1,5}\.\d{1,5}(-[0-9a-z.]{1,32})?$/, "expected a version such as 1.2.3"),
+);
+const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, "expected a SHA-256 in hex"));
+const bytes = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max));
+/** An application unpacks to some 20 MB; a hundred times as much fills a card. */
+const UNPACKED_BYTES_MAX = 2 * 1024 ** 3;
+/** Deltas from the last three versions, with room. */
+const DELTAS_MAX = 8;
+
+const AppReleaseSchema = v.strictObject({
+  schema: v.literal(SCHEMA),
+  kind: v.literal("app"),
+  version,
+  arch: v.picklist(["x64", "arm64", "any"]),
+  /** When it was made, in ms since 1970: raises a box's time floor. */
+  releasedMs: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  /** The tar inside the target, before compression. */
+  tar: v.strictObject({ bytes: bytes(UNPACKED_BYTES_MAX), sha256 }),
+  /** Shorter ways to the same tar, each from another tar that a box may have. */
+  deltas: v.pipe(
+    v.array(v.strictObject({ fromSha256: sha256, path: v.pipe(v.string(), v.maxLength(255)) })),
+    v.maxLength(DELTAS_MAX),
+  ),
+});
+
+/** A delta to a tar: `zstd --patch-from` of the tar with hash `fromSha256`; itself a TUF target. */
+export interface AppDelta {
+  readonly fromSha256: string;
+  readonly path: string;
+}
+
+/** A release of the application. */
+export interface AppRelease {
+  readonly schema: 1;
+  readonly kind: "app";
+  readonly version: string;
+  readonly arch: "x64" | "arm64" | "any";
+  readonly releasedMs: number;
+  readonly tar: { readonly bytes: number; readonly sha256: string };
+  readonly deltas: readonly AppDelta[];
+}
+
+/** Reads the `custom` part of an application's target. @throws a `ValiError` naming the field. */
+export function parseAppRelease(raw: unknown): AppRelease {
+  return v.parse(AppReleaseSchema, raw);
+}
