@@ -8,6 +8,7 @@ import { hidKeyboard } from "./card-reader/hid-keyboard/mod.ts";
 import { osdp } from "./card-reader/osdp/mod.ts";
 import { qrScanner } from "./card-reader/qr-scanner/mod.ts";
 import { wiegand } from "./card-reader/wiegand/mod.ts";
+import { modbus } from "./expander/modbus/mod.ts";
 import { gpioInput } from "./input/gpio/mod.ts";
 import { gpioOutput } from "./output/gpio/mod.ts";
 
@@ -18,6 +19,7 @@ export const DRIVERS = [
   em4100Ascii,
   hidKeyboard,
   qrScanner,
+  modbus,
   gpioOutput,
   gpioInput,
 ] as const;

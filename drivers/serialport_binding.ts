@@ -1,6 +1,6 @@
 /**
  * The interfaces of npm's `serialport` over a {@link SerialPort} of ours, so that libraries which
- * were written for it run on a line that Gatehouse has opened (docs/adr/0013).
+ * were written for it run on a line that Gatehouse has opened (docs/adr/0018).
  *
  * @module
  */
@@ -162,6 +162,11 @@ export function bindingOf(
   };
 }
 
+/** Loads the library that {@link openSerialPortStream} needs, ahead of its first call. */
+export function loadSerialPortStream(): Promise<typeof import("@serialport/stream")> {
+  return import("@serialport/stream");
+}
+
 /**
  * `port` as the stream that `serialport` hands its users, open already. Closing or destroying it
  * disposes `port`; a line that is lost closes it with a `DisconnectedError`.
@@ -169,7 +174,7 @@ export function bindingOf(
  * The library is loaded on the first call: a box without such devices does without it.
  */
 export async function openSerialPortStream(port: SerialPort): Promise<SerialPortStream> {
-  const { SerialPortStream } = await import("@serialport/stream");
+  const { SerialPortStream } = await loadSerialPortStream();
   const { path, baudRate } = port.settings;
   const stream = new SerialPortStream({
     binding: bindingOf(port),

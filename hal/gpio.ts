@@ -1,3 +1,5 @@
+import type { Cancel } from "./clock.ts";
+
 /** How one GPIO line is requested (GPIO character device v2, `linux/gpio.h`). */
 export interface GpioSettings {
   /** Chip by name or label: `gpiochip0`, `pinctrl-bcm2711`. */
@@ -35,11 +37,13 @@ export interface GpioEdge {
 export interface GpioLine extends AsyncDisposable {
   /** What it was requested with. */
   readonly settings: GpioSettings;
-  /** The level now. @throws `HalError` `disconnected`. */
+  /** The level now. @throws `HalError` `disconnected`; also on an input of an expander that does not answer yet. */
   read(): boolean;
   /**
    * Drives an output: before this call returns on a chip of the kernel's, as the next thing sent on an
    * expander.
+   *
+   * An expander that does not answer is driven to what it was told last when it is back.
    *
    * @throws `HalError` `invalid` on an input, `disconnected`.
    */
@@ -49,7 +53,14 @@ export interface GpioLine extends AsyncDisposable {
    * dies meanwhile. Absent where the hardware cannot.
    */
   readonly writeFor?: (active: boolean, ms: number) => void;
-  /** Edges in order until `signal` aborts. At most 1,024 are held; older ones show as a gap. */
+  /** Calls back when the device has confirmed that it was driven. Absent where `write` itself is that. */
+  readonly onDriven?: (listener: (active: boolean, atMonotonicMs: number) => void) => Cancel;
+  /**
+   * Edges in order until `signal` aborts. At most 1,024 are held; older ones show as a gap. On an input
+   * of an expander that does not answer yet, the first is the level that it is found at.
+   *
+   * @throws `HalError` `disconnected` when the chip or expander is lost; the line is asked for anew then.
+   */
   edges(signal: AbortSignal): AsyncIterable<GpioEdge>;
 }
 

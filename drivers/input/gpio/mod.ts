@@ -4,7 +4,14 @@
  * @module
  */
 import * as v from "valibot";
-import type { Cancel, Clock, GpioHost, GpioLine, GpioSettings } from "../../../hal/mod.ts";
+import {
+  type Cancel,
+  type Clock,
+  type GpioHost,
+  type GpioLine,
+  type GpioSettings,
+  HalError,
+} from "../../../hal/mod.ts";
 import {
   defineDriver,
   type DeviceHost,
@@ -79,13 +86,15 @@ class GpioInput implements InputLine, AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #following: Promise<void>;
   #active: boolean | undefined;
+  /** Whether it was said that the input is lost. */
+  #lost = false;
 
   constructor(host: DeviceHost, settings: GpioSettings, line: GpioLine, signal: AbortSignal) {
     this.#clock = host.clock;
     this.#log = host.log;
     this.#gpio = host.gpio;
     this.#settings = settings;
-    this.#active = line.read();
+    this.#active = levelOf(line);
     const end = AbortSignal.any([signal, this.#closing.signal]);
     this.#following = this.#follow(line, end);
   }
@@ -119,7 +128,8 @@ class GpioInput implements InputLine, AsyncDisposable {
         await this.#followLine(line, end);
       } catch (error) {
         if (end.aborted) break;
-        if (this.#active !== undefined) {
+        if (!this.#lost) {
+          this.#lost = true;
           this.#log("error", "an input is lost; its line is asked for again", {
             cause: String(error),
           });
@@ -135,15 +145,14 @@ class GpioInput implements InputLine, AsyncDisposable {
   }
 
   async #followLine(line: GpioLine, end: AbortSignal): Promise<void> {
-    if (this.#active === undefined) this.#log("info", "an input is back");
-    this.#change(line.read(), this.#clock.monotonicMs());
+    this.#found(levelOf(line), this.#clock.monotonicMs());
     let expected = 1;
     for await (const { active, atMonotonicMs, sequence } of line.edges(end)) {
       if (end.aborted) return;
       const lost = sequence - expected;
       expected = sequence + 1;
       if (lost === 0) {
-        this.#change(active, atMonotonicMs);
+        this.#found(active, atMonotonicMs);
         continue;
       }
       this.#log("warn", "edges of an input were lost; its level is read again", { lost });
@@ -151,9 +160,27 @@ class GpioInput implements InputLine, AsyncDisposable {
     }
   }
 
+  #found(active: boolean | undefined, atMonotonicMs: number): void {
+    if (this.#lost && active !== undefined) {
+      this.#lost = false;
+      this.#log("info", "an input is back");
+    }
+    this.#change(active, atMonotonicMs);
+  }
+
   #change(active: boolean | undefined, atMonotonicMs: number): void {
     if (active === this.#active) return;
     this.#active = active;
     for (const listener of [...this.#listeners]) listener(active, atMonotonicMs);
+  }
+}
+
+/** The level now; `undefined` on an expander that does not answer yet, whose first edge tells it. */
+function levelOf(line: GpioLine): boolean | undefined {
+  try {
+    return line.read();
+  } catch (error) {
+    if (error instanceof HalError && error.kind === "disconnected") return undefined;
+    throw error;
   }
 }

@@ -41,8 +41,8 @@ const RETRY_MS_MAX = 30_000;
 /**
  * Drives one GPIO line. It is in its safe state from the request on and again on disposal; what a
  * killed process leaves is up to the chip. A chip that vanishes is asked for again, and the line then
- * driven to what was last commanded. `revertAfterMs` has no effect: a bare line cannot revert by
- * itself.
+ * driven to what was last commanded. `revertAfterMs` has an effect on expanders that can count: a bare
+ * line cannot revert by itself.
  */
 export const gpioOutput: OutputDriver<GpioOutputOptions> = defineDriver({
   id: "gpio",
@@ -80,16 +80,20 @@ class GpioOutput implements OutputLine, AsyncDisposable {
     this.#host = host;
     this.#settings = settings;
     this.#line = line;
+    line.onDriven?.((active, atMs) => {
+      // Its start in the safe state is no order.
+      if (this.#commanded !== undefined && this.#disposal === undefined) this.#tell(active, atMs);
+    });
     this.#end = AbortSignal.any([signal, this.#closing.signal]);
   }
 
-  set(active: boolean): void {
+  set(active: boolean, { revertAfterMs }: { readonly revertAfterMs?: number } = {}): void {
     if (this.#disposal !== undefined) {
       this.#host.log("warn", "an output was driven after it was closed", { active });
       return;
     }
     this.#commanded = active;
-    if (this.#drive(active)) this.#tell(active);
+    this.#drive(active, revertAfterMs);
   }
 
   commanded(): boolean | undefined {
@@ -110,17 +114,21 @@ class GpioOutput implements OutputLine, AsyncDisposable {
     })();
   }
 
-  #tell(active: boolean): void {
-    const atMs = this.#host.clock.monotonicMs();
+  #tell(active: boolean, atMs: number): void {
     for (const listener of [...this.#listeners]) listener(active, atMs);
   }
 
   /** A chip that is gone is logged, not thrown: the other doors of the box go on. */
-  #drive(active: boolean): boolean {
-    if (this.#line === undefined) return false;
+  #drive(active: boolean, revertAfterMs?: number): void {
+    if (this.#line === undefined) return;
     try {
-      this.#line.write(active);
-      return true;
+      if (revertAfterMs === undefined || this.#line.writeFor === undefined) {
+        this.#line.write(active);
+      } else this.#line.writeFor(active, revertAfterMs);
+      // An expander says so itself, when it has done it.
+      if (this.#line.onDriven === undefined && this.#disposal === undefined) {
+        this.#tell(active, this.#host.clock.monotonicMs());
+      }
     } catch (error) {
       const cause = String(error);
       this.#host.log("error", "an output could not be driven; its line is asked for again", {
@@ -128,7 +136,6 @@ class GpioOutput implements OutputLine, AsyncDisposable {
         cause,
       });
       if (this.#disposal === undefined) this.#returning = this.#askAgain(this.#line);
-      return false;
     }
   }
 
@@ -149,7 +156,8 @@ class GpioOutput implements OutputLine, AsyncDisposable {
       log("info", "an output is back", { active: initial });
       // It may have been commanded while the line was being requested.
       const commanded = this.#commanded ?? initial;
-      if (commanded === initial || this.#drive(commanded)) this.#tell(commanded);
+      if (commanded === initial) this.#tell(commanded, clock.monotonicMs());
+      else this.#drive(commanded);
       return;
     }
   }
