@@ -30,6 +30,17 @@ export interface SerialChunk {
   readonly receivedMonotonicMs: number;
 }
 
+/** What a UART has counted since its driver was loaded (`TIOCGICOUNT`, ioctl_tty(2)). */
+export interface SerialLineErrors {
+  /** Bytes without a stop bit: a wrong baud rate, an inverted line, noise. */
+  readonly framing: number;
+  /** Line at rest in the wrong state for longer than a byte: inverted, or not connected. */
+  readonly breaks: number;
+  readonly parity: number;
+  /** Bytes lost because they were not fetched in time. */
+  readonly overruns: number;
+}
+
 /** An open serial line. One reader and one writer at a time. Disposal is idempotent. */
 export interface SerialPort extends AsyncDisposable {
   /** What it was opened with. */
@@ -52,6 +63,8 @@ export interface SerialPort extends AsyncDisposable {
   drain(signal: AbortSignal): Promise<void>;
   /** Throws away what was received and not read yet. */
   discardInput(): void;
+  /** What the hardware has counted; `undefined` where the port does not count (ptys, some adapters). */
+  lineErrors?(): SerialLineErrors | undefined;
 }
 
 /** Opens serial lines, each exclusively. */

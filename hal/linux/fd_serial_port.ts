@@ -1,12 +1,15 @@
 import type { Clock } from "../clock.ts";
 import { HalError } from "../error.ts";
-import type { SerialChunk, SerialPort, SerialSettings } from "../serial.ts";
+import type { SerialChunk, SerialLineErrors, SerialPort, SerialSettings } from "../serial.ts";
 import { ERRNO, errno, errnoName, libc } from "./libc.ts";
 import { Poller, POLLGONE, POLLIN, POLLOUT } from "./poller.ts";
 
 const TIOCOUTQ = 0x5411;
 const TIOCNXCL = 0x540d;
 const TCFLSH = 0x540b;
+const TIOCGICOUNT = 0x545d;
+/** `struct serial_icounter_struct` (`linux/serial.h`): 11 counters and 9 reserved, each an int. */
+const ICOUNT_INTS = 20;
 const TCIFLUSH = 0n;
 const LOCK_UN = 8;
 
@@ -152,6 +155,20 @@ export class FdSerialPort implements SerialPort {
     for (let i = 0; i < DISCARD_READS_MAX; i++) {
       if (this.#libc.read(this.#fd, this.#buffer, READ_BYTES) <= 0) return;
     }
+  }
+
+  /** See {@link SerialPort.lineErrors}. */
+  lineErrors(): SerialLineErrors | undefined {
+    this.#open("count errors of");
+    const counts = new Int32Array(ICOUNT_INTS);
+    if (this.#libc.ioctl(this.#fd, TIOCGICOUNT, counts) < 0) return undefined;
+    // cts, dsr, rng, dcd, rx, tx, frame, overrun, parity, brk, buf_overrun.
+    return {
+      framing: counts[6]!,
+      overruns: counts[7]! + counts[10]!,
+      parity: counts[8]!,
+      breaks: counts[9]!,
+    };
   }
 
   /** Lets go of the port and closes it; calls that wait end as disconnected. */

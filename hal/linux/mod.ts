@@ -13,5 +13,6 @@ export {
   type ListedHid,
   type OpenHid,
 } from "./hid.ts";
+export { linuxMachine } from "./machine.ts";
 export { openPtyPair, type PtyPair } from "./pty.ts";
 export { linuxSerialHost } from "./serial.ts";

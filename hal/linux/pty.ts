@@ -13,7 +13,7 @@ import {
   O_NONBLOCK,
   O_RDWR,
 } from "./libc.ts";
-import { configure } from "./termios.ts";
+import { configure, readBaudRate } from "./termios.ts";
 
 /** A serial line without hardware: what is opened at `path` is joined with `port`. */
 export interface PtyPair extends AsyncDisposable {
@@ -21,6 +21,8 @@ export interface PtyPair extends AsyncDisposable {
   readonly path: string;
   /** The other end, for a simulated device. */
   readonly port: SerialPort;
+  /** Rate that the end at {@link PtyPair.path} was last set to: a pty itself carries bytes at any. */
+  baudRate(): number;
   /** Pulls the plug: both ends read `disconnected`. Disposal does the same. Idempotent. */
   hangUp(): Promise<void>;
 }
@@ -52,7 +54,8 @@ export function openPtyPair(clock: Clock): PtyPair {
         await port[Symbol.asyncDispose]();
         libc().close(keeper);
       })();
-    return { path, port, hangUp, [Symbol.asyncDispose]: hangUp };
+    const baudRate = () => readBaudRate(keeper);
+    return { path, port, baudRate, hangUp, [Symbol.asyncDispose]: hangUp };
   } catch (error) {
     if (keeper >= 0) libc().close(keeper);
     libc().close(master);

@@ -89,6 +89,15 @@ export function encodeRs485(rs485: Rs485Settings): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+/** The output rate of the tty `fd`, in bits a second. @throws {@link HalError} `io`. */
+export function readBaudRate(fd: number): number {
+  const now = new Uint8Array(TERMIOS2_BYTES);
+  if (libc().ioctl(fd, TCGETS2, now) < 0) {
+    throw new HalError("io", `read the baud rate: ${errnoName(errno())}`);
+  }
+  return new DataView(now.buffer).getUint32(OSPEED_OFFSET, true);
+}
+
 /**
  * Applies `settings` to the tty `fd`, and reads back what came of them: the kernel takes what a port
  * cannot do without a word (termios(3)). `pseudo`: a pty has no bits, so its frame is not checked.

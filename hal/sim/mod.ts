@@ -17,3 +17,4 @@ export * from "./device_trace.ts";
 export * from "./virtual_analog.ts";
 export * from "./virtual_hid.ts";
 export * from "./rs485_line.ts";
+export * from "./uart_line.ts";
