@@ -15,4 +15,5 @@ export * from "./contract.ts";
 export * from "./enrol.ts";
 export * from "./errors.ts";
 export { type BoxIdentity, type DistrictIdentity, loadIdentity } from "./identity_store.ts";
+export { probeDistrict } from "./probe.ts";
 export * from "./sync.ts";
