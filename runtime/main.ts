@@ -12,8 +12,10 @@ type Command = (args: string[], signal: AbortSignal) => Promise<number>;
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   box: async () => (await import("./cli/box.ts")).boxCommand,
   check: async () => (await import("./cli/check.ts")).checkCommand,
+  doctor: async () => (await import("./cli/doctor.ts")).doctorCommand,
   enrol: async () => (await import("./cli/enrol.ts")).enrolCommand,
   events: async () => (await import("./cli/events.ts")).eventsCommand,
+  io: async () => (await import("./cli/io.ts")).ioCommand,
   policy: async () => (await import("./cli/policy.ts")).policyCommand,
 };
 
