@@ -1,5 +1,5 @@
 import { linuxMachine } from "../../hal/linux/mod.ts";
-import type { DeviceInventory } from "../../hal/mod.ts";
+import type { Clock, DeviceInventory } from "../../hal/mod.ts";
 import { loadIdentity, probeDistrict, SyncError } from "../../sync/mod.ts";
 import type { ResolvedConfig } from "../config/mod.ts";
 import {
@@ -11,7 +11,7 @@ import {
   summaryLine,
 } from "../installer/mod.ts";
 import { loadConfig, reportConfigError } from "./check.ts";
-import { installerHosts, languageArg, runningBox } from "./installer_hosts.ts";
+import { installerHosts, languageArg, readerFinders, runningBox } from "./installer_hosts.ts";
 import { DATA_DIR_DEFAULT, EXIT, readArgs, UsageError } from "./usage.ts";
 
 const HELP = `
@@ -71,8 +71,8 @@ export async function doctorCommand(args: string[], signal: AbortSignal): Promis
       inventory: NOTHING_FOUND,
       serial: devices.serial,
       gpio: devices.gpio,
-      finders: {},
-      district: (abort) => reachDistrict(data, hosts, abort),
+      finders: readerFinders(clock),
+      district: (abort) => reachDistrict(data, clock, abort),
       running: (abort) =>
         config === undefined
           ? Promise.resolve(undefined)
@@ -108,7 +108,7 @@ const NOTHING_FOUND: DeviceInventory = {
 /** Asks the district that this box is enrolled with; `undefined` when it is with none. */
 async function reachDistrict(
   data: string,
-  { clock }: { readonly clock: import("../../hal/mod.ts").Clock },
+  clock: Clock,
   signal: AbortSignal,
 ): Promise<DistrictReach | undefined> {
   let url = "identity";

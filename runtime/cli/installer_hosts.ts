@@ -5,11 +5,23 @@
  * @module
  */
 import { join } from "node:path";
-import { linuxClock, linuxGpioHost, linuxSerialHost } from "../../hal/linux/mod.ts";
+import {
+  discoverOsdp,
+  OSDP_BAUD_RATES,
+  type OsdpFinding,
+} from "../../drivers/card-reader/osdp/mod.ts";
+import { linuxClock, linuxGpioHost, linuxHidHost, linuxSerialHost } from "../../hal/linux/mod.ts";
 import { ABSENT, VirtualGpio } from "../../hal/sim/mod.ts";
 import type { Clock, SerialHost } from "../../hal/mod.ts";
-import { parseHealth, type RunningBox } from "../installer/mod.ts";
-import { type Language, languageOf, LANGUAGES } from "../installer/mod.ts";
+import {
+  type Language,
+  languageOf,
+  LANGUAGES,
+  type LineFinding,
+  parseHealth,
+  type ReaderFinder,
+  type RunningBox,
+} from "../installer/mod.ts";
 import { jsonLog } from "../log.ts";
 import type { DeviceHosts } from "./devices.ts";
 import { SimulatedBuses } from "./simulated_buses.ts";
@@ -47,11 +59,44 @@ export function installerHosts(root = "/"): InstallerHosts {
       serial: root === "/" ? serial : rooted,
       ...ABSENT,
       gpio: linuxGpioHost(clock),
+      hid: linuxHidHost(clock),
       simulatedGpio: new VirtualGpio(clock),
       simulateBus: (bus, readers) => simulators.add(bus, readers),
     },
     [Symbol.asyncDispose]: () => simulators[Symbol.asyncDispose](),
   };
+}
+
+/** Searches of a line, by the driver that they are for. */
+export function readerFinders(clock: Clock): Readonly<Record<string, ReaderFinder>> {
+  return {
+    osdp: async (open, first, found, signal) => {
+      const ahead = <T>(
+        values: readonly T[],
+        all: readonly T[],
+      ) => [...new Set([...values, ...all])];
+      await discoverOsdp(
+        { clock, openPort: open },
+        {
+          baudRates: ahead(first.baudRates, OSDP_BAUD_RATES),
+          addresses: ahead(first.addresses, Array.from({ length: 127 }, (_, address) => address)),
+          onFinding: (finding) => found(lineFinding(finding)),
+        },
+        signal,
+      );
+    },
+  };
+}
+
+function lineFinding(finding: OsdpFinding): LineFinding {
+  if (finding.kind !== "reader") return finding;
+  const { kind, baudRate, address, identity, clearText } = finding;
+  const security = finding.security === "own-key"
+    ? "key-needed"
+    : finding.security === "default-key"
+    ? "default-key"
+    : "clear";
+  return { kind, baudRate, address, identity, clearText, security };
 }
 
 /** A box on this machine answers at once. */

@@ -7,7 +7,7 @@
  */
 export { type DoctorHosts, type DoctorOptions, examine } from "./doctor/doctor.ts";
 export type { DistrictReach } from "./doctor/district_check.ts";
-export type { FoundReader, ReaderFinder } from "./doctor/bus_trial.ts";
+export type { FoundReader, LineFinding, ReaderFinder } from "./doctor/bus_trial.ts";
 export {
   bySeverity,
   type Check,

@@ -5,7 +5,7 @@
  */
 import type { HalError } from "../../../hal/mod.ts";
 import { type Text, text } from "../language.ts";
-import type { BusReader, FoundReader, Trial } from "./bus_trial.ts";
+import type { BusReader, FoundReader, LineFinding, Trial } from "./bus_trial.ts";
 import type { Finding } from "./finding.ts";
 
 /** A line, its settings, and what was tried on it. */
@@ -15,8 +15,8 @@ export interface TriedBus {
   readonly baudRate: number;
   readonly readers: readonly BusReader[];
   readonly trial: Trial;
-  /** Readers that a search found, where one was needed. */
-  readonly found: readonly FoundReader[];
+  /** What a search found, where one was needed. */
+  readonly found: readonly LineFinding[];
 }
 
 /** Some bytes of noise come with switching things on. */
@@ -74,9 +74,22 @@ function judgeSilent(
     what,
     advice,
   });
-  const here = bus.found.find((one) => one.address === address && one.baudRate === bus.baudRate);
+  const found = bus.found.filter((one) => one.kind === "reader");
+  const here = found.find((one) => one.address === address && one.baudRate === bus.baudRate);
   if (here !== undefined) return fault(...keyTrouble(here, reader));
-  const elsewhere = bus.found.find((one) => one.address === address);
+  if (bus.found.some((one) => one.kind === "collision" && one.address === address)) {
+    return fault(
+      text(
+        `地址 ${address} 上的应答互相冲突：有两台读卡器用了同一地址`,
+        `the replies at address ${address} collide: two readers have it`,
+      ),
+      text(
+        "每次只接一台，用读卡器的拨码或 gatehouse osdp comset 给每台不同的地址",
+        "join them one at a time and give each its own address, by its switches or gatehouse osdp comset",
+      ),
+    );
+  }
+  const elsewhere = found.find((one) => one.address === address);
   if (elsewhere !== undefined) {
     return fault(
       text(
@@ -90,7 +103,19 @@ function judgeSilent(
     );
   }
   const taken = new Set(bus.readers.map(addressOf));
-  const stranger = bus.found.find((one) => !taken.has(one.address));
+  const stranger = found.find((one) => !taken.has(one.address));
+  if (stranger !== undefined && stranger.address === undefined) {
+    return fault(
+      text(
+        `地址 ${address} 没有应答；有一台读卡器只在广播地址应答（${stranger.baudRate} 波特）`,
+        `nothing answers at address ${address}; one reader answers where all do, at ${stranger.baudRate} baud`,
+      ),
+      text(
+        `单独接上它，执行 gatehouse osdp comset 把地址设为 ${address}`,
+        `join it alone and set its address to ${address} with gatehouse osdp comset`,
+      ),
+    );
+  }
   if (stranger !== undefined) {
     const rate = stranger.baudRate === bus.baudRate ? "" : ` (${stranger.baudRate} baud)`;
     return fault(
@@ -106,7 +131,9 @@ function judgeSilent(
   }
   const others = [...trial.readers.values()].some((one) => one.online);
   const errors = trial.lineErrors ?? 0;
-  if (!others && (errors > 0 || trial.receivedBytes >= GARBAGE_BYTES_MIN)) {
+  const garbageBytes = trial.receivedBytes +
+    bus.found.reduce((sum, one) => sum + (one.kind === "noise" ? one.bytes : 0), 0);
+  if (!others && (errors > 0 || garbageBytes >= GARBAGE_BYTES_MIN)) {
     return fault(
       errors > 0
         ? text(
@@ -165,7 +192,7 @@ function keyTrouble(found: FoundReader, reader: BusReader): [Text, Text] {
         ),
       ];
   }
-  if (found.security === "key-needed") {
+  if (!found.clearText) {
     return [
       text("读卡器要求密钥，box.yaml 里没有", "the reader wants a key, and box.yaml has none"),
       text(

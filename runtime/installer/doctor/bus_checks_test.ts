@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { BusReader, FoundReader, Trial } from "./bus_trial.ts";
+import type { BusReader, FoundReader, LineFinding, Trial } from "./bus_trial.ts";
 import { judgeBus, type TriedBus } from "./bus_checks.ts";
 
 function reader(address: number, options: object = {}, devicesMax = 127): BusReader {
@@ -33,10 +33,12 @@ function judge(more: Partial<TriedBus>, online: boolean, trial: Partial<Trial> =
 }
 
 const found = (more: Partial<FoundReader>): FoundReader => ({
+  kind: "reader",
   baudRate: 9_600,
   address: 1,
   identity: undefined,
   security: "clear",
+  clearText: true,
   ...more,
 });
 
@@ -50,7 +52,11 @@ Deno.test("each way of not answering has its own finding", () => {
   );
   assert.match(what({ found: [found({ address: 5 })] }), /there is a reader at 5 that/);
   assert.match(what({ found: [found({ address: 5, baudRate: 19_200 })] }), /5 \(19200 baud\)/);
-  assert.match(what({ found: [found({ security: "key-needed" })] }), /wants a key/);
+  assert.match(what({ found: [found({ address: undefined })] }), /answers where all do/);
+  const locked = found({ security: "key-needed", clearText: false });
+  assert.match(what({ found: [locked] }), /wants a key/);
+  const both: LineFinding = { kind: "collision", baudRate: 9_600, address: 1 };
+  assert.match(what({ found: [both] }), /collide: two readers have it/);
   const keyed = { readers: [reader(1, { key: "00" })] };
   assert.match(what({ ...keyed, found: [found({ security: "key-needed" })] }), /key mismatch/);
   assert.match(what({ ...keyed, found: [found({})] }), /none is installed/);
@@ -60,6 +66,8 @@ Deno.test("each way of not answering has its own finding", () => {
     what({}, { receivedBytes: 9, sample: Uint8Array.of(0xff, 0x00) }),
     /no frames \(ff 00\): A and B may be/,
   );
+  const noise: LineFinding = { kind: "noise", baudRate: 9_600, bytes: 9 };
+  assert.match(what({ found: [noise] }), /no frames.*A and B may be/);
   assert.match(what({}, { receivedBytes: 2 }), /^no reply at address 1 and 9600 baud/);
 });
 

@@ -18,22 +18,37 @@ export type BusReader = Extract<ResolvedReader, { on: "bus" }>;
 
 /** A reader that answered a search of the line. */
 export interface FoundReader {
+  readonly kind: "reader";
   readonly baudRate: number;
-  readonly address: number;
+  /** `undefined`: it answers only where every reader does. */
+  readonly address: number | undefined;
   readonly identity: ReaderIdentity | undefined;
   /**
    * - `clear`: talks in clear text
    * - `default-key`: lets itself be spoken to under the default key, so none is installed
-   * - `key-needed`: talks only under a key of its own
+   * - `key-needed`: has a key of its own
    */
   readonly security: "clear" | "default-key" | "key-needed";
+  /** Whether it says more than who it is outside of the secure channel. */
+  readonly clearText: boolean;
 }
 
-/** Searches a line for readers of one protocol. `open` opens it at a rate; the finder closes it. */
+/** What a search of a line tells. */
+export type LineFinding =
+  | FoundReader
+  /** Several readers answer at one address, or they cannot be understood. */
+  | { readonly kind: "collision"; readonly baudRate: number; readonly address: number }
+  /** Bytes that nobody asked for. */
+  | { readonly kind: "noise"; readonly baudRate: number; readonly bytes: number };
+
+/**
+ * Searches a line for readers of one protocol, those rates and addresses first that are named. `open`
+ * opens it at a rate; the finder closes it. Rejects with the signal's reason when time is over.
+ */
 export type ReaderFinder = (
   open: (baudRate: number, signal: AbortSignal) => Promise<SerialPort>,
   first: { readonly baudRates: readonly number[]; readonly addresses: readonly number[] },
-  found: (reader: FoundReader) => void,
+  found: (finding: LineFinding) => void,
   signal: AbortSignal,
 ) => Promise<void>;
 

@@ -18,7 +18,7 @@ import type {
 import type { BusConfig, ResolvedConfig, ResolvedReader } from "../../config/mod.ts";
 import { text } from "../language.ts";
 import { judgeBus } from "./bus_checks.ts";
-import { type BusReader, type FoundReader, type ReaderFinder, tryLine } from "./bus_trial.ts";
+import { type BusReader, type LineFinding, type ReaderFinder, tryLine } from "./bus_trial.ts";
 import { judgeAccess, judgeFound, judgeMissing } from "./device_checks.ts";
 import { type DistrictReach, judgeDistrict } from "./district_check.ts";
 import type { Finding } from "./finding.ts";
@@ -169,7 +169,7 @@ async function examineBus(
     ...(stopBits === undefined ? {} : { stopBits }),
   };
   const trial = await tryLine(hosts.serial, settings, readers, hosts.clock, answerMs, signal);
-  const found: FoundReader[] = [];
+  const found: LineFinding[] = [];
   const finder = hosts.finders[first.driver.id];
   const silent = trial.kind === "tried" && [...trial.readers.values()].some((one) => !one.online);
   if (silent && finder !== undefined) {
@@ -181,7 +181,7 @@ async function examineBus(
       await finder(
         (rate, aborted) => hosts.serial.open({ ...settings, baudRate: rate }, aborted),
         { baudRates: [settings.baudRate], addresses },
-        (reader) => found.push(reader),
+        (finding) => found.push(finding),
         until,
       );
     } catch (error) {
