@@ -18,3 +18,46 @@ export const GpioLineSchema = v.pipe(
 
 /** Whether a low voltage means active. */
 export const ActiveLowSchema = v.optional(v.boolean("expected true or false"), false);
+
+const CoilSchema = v.picklist(["released", "energised"], "expected released or energised");
+
+/** How a coil is left in each of the cases. */
+export interface SafeState {
+  /** From the request of its line until the box first drives it. */
+  readonly onBoot: "released" | "energised";
+  /** When the box stops as it should. */
+  readonly onExit: "released" | "energised";
+  /** When the box dies or stands still; `keep` leaves it as it is. */
+  readonly onCrash: "released" | "energised" | "keep";
+}
+
+/**
+ * {@link SafeState}, or one word for all three. What is not said is `released`; `onCrash`, if not
+ * said, is as `onExit`.
+ */
+export const SafeStateSchema = v.optional(
+  v.union([
+    CoilSchema,
+    v.strictObject({
+      onBoot: v.optional(CoilSchema, "released"),
+      onExit: v.optional(CoilSchema, "released"),
+      onCrash: v.optional(
+        v.picklist(["released", "energised", "keep"], "expected released, energised or keep"),
+      ),
+    }),
+  ], "expected released, energised, or { onBoot, onExit, onCrash }"),
+  "released",
+);
+
+/** {@link SafeStateSchema}'s output with everything said. */
+export function safeStateOf(safe: v.InferOutput<typeof SafeStateSchema>): SafeState {
+  if (typeof safe === "string") return { onBoot: safe, onExit: safe, onCrash: safe };
+  return { ...safe, onCrash: safe.onCrash ?? safe.onExit };
+}
+
+/** The level of an output for a coil's state; `keep` stays. */
+export function levelOf<S extends "released" | "energised" | "keep">(
+  coil: S,
+): boolean | Extract<S, "keep"> {
+  return coil === "keep" ? coil as Extract<S, "keep"> : coil === "energised";
+}

@@ -17,10 +17,10 @@ export interface GpioSettings {
   /** The kernel reports a level only when it held this long, in ms. Default 0. */
   readonly debounceMs?: number;
   /**
-   * Logical level that an output takes when the process that holds it dies or stops answering.
-   * Without it the level is whatever the hardware leaves.
+   * Logical level that an output takes when the process that holds it dies or stops answering, or
+   * `keep`: whatever it was driven to. Without it the level is whatever the hardware leaves.
    */
-  readonly onCrash?: boolean;
+  readonly onCrash?: boolean | "keep";
 }
 
 /** A change of level on an input. */

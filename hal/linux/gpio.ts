@@ -1,6 +1,7 @@
 import type { Clock } from "../clock.ts";
 import { HalError } from "../error.ts";
 import type { GpioEdge, GpioHost, GpioLine, GpioSettings } from "../gpio.ts";
+import type { GuardClient } from "./guard/client.ts";
 import {
   encodeLineRequest,
   encodeLineValues,
@@ -30,20 +31,36 @@ const DEBOUNCE_MS_MAX = 60_000;
 /** Edges taken by one read. */
 const EVENTS_A_READ = 16;
 
+/** What the GPIO host uses of a box's guard. */
+export type GpioGuard = Pick<GuardClient, "claim" | "hold" | "release">;
+
 /**
  * Requests lines of this machine's GPIO chips (`/dev/gpiochip*`, character device v2). Edges are
  * stamped by the kernel on `CLOCK_MONOTONIC`, the scale of `linuxClock`, which is to be given.
+ *
+ * With a `guard`, outputs that say `onCrash` are held by it too. A line that it held while no box was
+ * there is taken over as it stands, without a gap: not `initial` counts, but the level at which it was
+ * left, until it is written or the guard is told that the box is ready.
  */
-export function linuxGpioHost(_clock: Clock): GpioHost {
+export function linuxGpioHost(_clock: Clock, guard?: GpioGuard): GpioHost {
   return {
-    request: (settings, signal) =>
-      new Promise<GpioLine>((resolve) => resolve(requestLine(settings, signal))),
+    request: async (settings, signal) => await requestLine(settings, guard, signal),
   };
 }
 
-function requestLine(settings: GpioSettings, signal: AbortSignal): GpioLine {
+/** Drives the line behind a descriptor. @throws {@link HalError} `disconnected`. */
+export function driveGpioFd(fd: number, active: boolean): void {
+  if (libc().ioctl(fd, GPIO_IOCTL.setValues, encodeLineValues(active)) >= 0) return;
+  throw new HalError("disconnected", `drive a GPIO line: the chip is gone (${errnoName(errno())})`);
+}
+
+async function requestLine(
+  settings: GpioSettings,
+  guard: GpioGuard | undefined,
+  signal: AbortSignal,
+): Promise<GpioLine> {
   signal.throwIfAborted();
-  const { chip, line, debounceMs = 0 } = settings;
+  const { chip, line, direction, activeLow = false, onCrash, debounceMs = 0 } = settings;
   const what = `GPIO line ${line} of ${chip}`;
   if (!Number.isInteger(line) || line < 0 || line > 0xffff) {
     throw new HalError("invalid", `${what}: expected a line from 0`);
@@ -51,23 +68,51 @@ function requestLine(settings: GpioSettings, signal: AbortSignal): GpioLine {
   if (!(debounceMs >= 0 && debounceMs <= DEBOUNCE_MS_MAX)) {
     throw new HalError("invalid", `${what}: debounce: expected 0 to ${DEBOUNCE_MS_MAX} ms`);
   }
-  const { fd: chipFd, lines } = openChip(chip);
+  const { fd: chipFd, name, lines } = openChip(chip);
   try {
     if (line >= lines) {
       throw new HalError("not-found", `${what}: the chip has lines 0 to ${lines - 1}`);
     }
-    const request = encodeLineRequest(settings);
-    if (libc().ioctl(chipFd, GPIO_IOCTL.getLine, request) < 0) throw refused(settings, errno());
-    const fd = new DataView(request.buffer).getInt32(GPIO_LAYOUT.lineRequest.fd, true);
-    if (libc().fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
-      const code = errno();
-      libc().close(fd);
-      throw refused(settings, code);
+    const id = `${name}/${line}`;
+    const fd = await takeOver(id, settings, guard) ?? requestFd(chipFd, settings);
+    const guarded = direction === "output" && onCrash !== undefined ? guard : undefined;
+    const made = new LinuxGpioLine(fd, settings, guarded && { guard: guarded, id });
+    if (onCrash !== undefined) {
+      guarded?.hold({ id, fd, activeLow, onCrash, redrive: () => made.redrive() });
     }
-    return new LinuxGpioLine(fd, settings);
+    return made;
   } finally {
     libc().close(chipFd);
   }
+}
+
+function requestFd(chipFd: number, settings: GpioSettings): number {
+  const request = encodeLineRequest(settings);
+  if (libc().ioctl(chipFd, GPIO_IOCTL.getLine, request) < 0) throw refused(settings, errno());
+  const fd = new DataView(request.buffer).getInt32(GPIO_LAYOUT.lineRequest.fd, true);
+  if (libc().fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+    const code = errno();
+    libc().close(fd);
+    throw refused(settings, code);
+  }
+  return fd;
+}
+
+/** The descriptor that the guard holds for an output, if it has one that still works. */
+async function takeOver(
+  id: string,
+  { direction, activeLow = false, onCrash }: GpioSettings,
+  guard: GpioGuard | undefined,
+): Promise<number | undefined> {
+  const claimed = await guard?.claim(id);
+  if (claimed === undefined) return undefined;
+  const works = libc().ioctl(claimed.fd, GPIO_IOCTL.getValues, encodeLineValues(false)) >= 0;
+  const same = direction === "output" && onCrash !== undefined && activeLow === claimed.activeLow;
+  if (works && same) return claimed.fd;
+  // The chip was pulled meanwhile, or box.yaml means another thing by the line.
+  libc().close(claimed.fd);
+  await guard?.release(id, false);
+  return undefined;
 }
 
 function refused(settings: GpioSettings, code: number): HalError {
@@ -82,7 +127,7 @@ function refused(settings: GpioSettings, code: number): HalError {
   return new HalError(kindOf(code), `${what}: the request is refused (${errnoName(code)})`);
 }
 
-function openChip(chip: string): { fd: number; lines: number } {
+function openChip(chip: string): { fd: number; name: string; lines: number } {
   const byName = /^gpiochip\d{1,4}$/.test(chip);
   const names = byName ? [chip] : Array.from({ length: CHIPS_MAX }, (_, i) => `gpiochip${i}`);
   let denied: number | undefined;
@@ -98,7 +143,7 @@ function openChip(chip: string): { fd: number; lines: number } {
     const known = libc().ioctl(fd, GPIO_IOCTL.chipInfo, info) >= 0;
     const { label, labelBytes, lines } = GPIO_LAYOUT.chipInfo;
     if (known && (byName || cString(info.subarray(label, label + labelBytes)) === chip)) {
-      return { fd, lines: new DataView(info.buffer).getUint32(lines, true) };
+      return { fd, name, lines: new DataView(info.buffer).getUint32(lines, true) };
     }
     libc().close(fd);
     if (byName) throw new HalError("invalid", `/dev/${name}: this is not a GPIO chip`);
@@ -115,13 +160,20 @@ class LinuxGpioLine implements GpioLine {
   readonly #fd: number;
   readonly #libc = libc();
   readonly #poller: Poller;
+  readonly #guarded: { readonly guard: GpioGuard; readonly id: string } | undefined;
+  #driven: boolean | undefined;
   #waiting = false;
   #idle: (() => void) | undefined;
   #disposal: Promise<void> | undefined;
 
-  constructor(fd: number, settings: GpioSettings) {
+  constructor(
+    fd: number,
+    settings: GpioSettings,
+    guarded: { readonly guard: GpioGuard; readonly id: string } | undefined,
+  ) {
     this.#fd = fd;
     this.settings = settings;
+    this.#guarded = guarded;
     this.#poller = new Poller(fd, POLLIN);
   }
 
@@ -135,8 +187,16 @@ class LinuxGpioLine implements GpioLine {
   write(active: boolean): void {
     this.#open();
     if (this.settings.direction !== "output") throw this.#fault("invalid", "it is an input");
+    this.#driven = active;
     const values = encodeLineValues(active);
     if (this.#libc.ioctl(this.#fd, GPIO_IOCTL.setValues, values) < 0) throw this.#gone("write");
+  }
+
+  /** Drives an output to what it was last told. Whoever follows the chip hears that it is gone. */
+  redrive(): void {
+    if (this.#disposal !== undefined) return;
+    const values = encodeLineValues(this.#driven ?? this.settings.initial ?? false);
+    this.#libc.ioctl(this.#fd, GPIO_IOCTL.setValues, values);
   }
 
   async *edges(signal: AbortSignal): AsyncGenerator<GpioEdge, void, undefined> {
@@ -170,6 +230,7 @@ class LinuxGpioLine implements GpioLine {
       while (this.#waiting) await new Promise<void>((resolve) => this.#idle = resolve);
       this.#poller.close();
       this.#libc.close(this.#fd);
+      await this.#guarded?.guard.release(this.#guarded.id, true);
     })();
   }
 

@@ -29,6 +29,23 @@ const SYMBOLS = {
   ptsname_r: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   adjtimex: { parameters: ["buffer"], result: "i32" },
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  listen: { parameters: ["i32", "i32"], result: "i32" },
+  accept4: { parameters: ["i32", "pointer", "pointer", "i32"], result: "i32" },
+  connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  sendmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  recvmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  recvfrom: {
+    parameters: ["i32", "buffer", "usize", "i32", "buffer", "buffer"],
+    result: "i32",
+  },
+  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+  kill: { parameters: ["i32", "i32"], result: "i32" },
+  geteuid: { parameters: [], result: "u32" },
+  openMode: { name: "open", parameters: ["buffer", "i32", "u32"], result: "i32" },
+  unlink: { parameters: ["buffer"], result: "i32" },
+  chmod: { parameters: ["buffer", "u32"], result: "i32" },
   __errno_location: { parameters: [], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
@@ -70,8 +87,13 @@ export const ERRNO = {
   ENOTDIR: 20,
   EINVAL: 22,
   ENOTTY: 25,
+  EPIPE: 32,
   ELOOP: 40,
   EOPNOTSUPP: 95,
+  ENOBUFS: 105,
+  ECONNABORTED: 103,
+  ECONNRESET: 104,
+  ECONNREFUSED: 111,
 } as const;
 
 const names = new Map<number, string>(Object.entries(ERRNO).map(([name, code]) => [code, name]));
@@ -111,10 +133,14 @@ export function kindOf(code: number): HalErrorKind {
   }
 }
 
-/** Open flags (`asm-generic/fcntl.h`): these few are the same on x64 and arm64. */
-export const O_RDONLY = 0;
+/** Open flags (`asm-generic/fcntl.h`): these few are the same on x64 and arm64. Reading only. */
+export const O_RDONLY = 0o0;
+/** Writing only. */
+export const O_WRONLY = 0o1;
 /** Reading and writing. */
 export const O_RDWR = 0o2;
+/** Made if it is not there. */
+export const O_CREAT = 0o100;
 /** Do not become the controlling terminal. */
 export const O_NOCTTY = 0o400;
 /** Reads and writes return `EAGAIN` where they would wait; opening does not wait for a carrier. */

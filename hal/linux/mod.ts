@@ -5,7 +5,7 @@
  * @module
  */
 export { linuxClock, processClock } from "./clock.ts";
-export { linuxGpioHost } from "./gpio.ts";
+export { type GpioGuard, linuxGpioHost } from "./gpio.ts";
 export {
   type HidLibrary,
   linuxHidHost,
@@ -14,5 +14,13 @@ export {
   type OpenHid,
 } from "./hid.ts";
 export { linuxMachine } from "./machine.ts";
+export {
+  GuardClient,
+  type GuardOptions,
+  HEARTBEAT_MS_MAX,
+  HEARTBEAT_MS_MIN,
+  startGuard,
+} from "./guard/mod.ts";
 export { openPtyPair, type PtyPair } from "./pty.ts";
 export { linuxSerialHost } from "./serial.ts";
+export { linuxWatchdogHost } from "./watchdog.ts";

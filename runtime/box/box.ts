@@ -58,6 +58,9 @@ export interface BoxHost {
   readonly modes: { of(door: string): DoorMode; set(door: string, mode: DoorMode): void };
 }
 
+/** Timers of a loaded processor are late by some 10 ms; a door that is late by this is stuck. */
+const DOOR_OVERDUE_MS_MAX = 250;
+
 interface Portal {
   readonly index: number;
   readonly config: DoorConfig;
@@ -160,6 +163,16 @@ export class Box implements Disposable {
   onChange(listener: () => void): Cancel {
     this.#changeListeners.add(listener);
     return () => this.#changeListeners.delete(listener);
+  }
+
+  /**
+   * Whether the doors are really alive: it runs where they decide, and none has left undone what was
+   * due. A guard asks.
+   */
+  alive(): boolean {
+    return [...this.#portals.values()].every(({ controller }) =>
+      controller.overdueMs() <= DOOR_OVERDUE_MS_MAX
+    );
   }
 
   /** Stops deciding. Locks stay as they are until their outputs are disposed. */

@@ -1,5 +1,12 @@
 import { join } from "node:path";
-import { linuxClock, linuxGpioHost, linuxHidHost, linuxSerialHost } from "../../hal/linux/mod.ts";
+import {
+  GuardClient,
+  linuxClock,
+  linuxGpioHost,
+  linuxHidHost,
+  linuxSerialHost,
+  startGuard,
+} from "../../hal/linux/mod.ts";
 import { ABSENT, VirtualGpio } from "../../hal/sim/mod.ts";
 import { loadIdentity, startSync, type SyncHandle } from "../../sync/mod.ts";
 import type { BoxEvent, BoxStatus } from "../../sync/wire/mod.ts";
@@ -7,7 +14,7 @@ import { answerLocal, type LocalApi } from "../api/mod.ts";
 import { Box, BoxMetrics, CorrectedClock, DoorModes } from "../box/mod.ts";
 import type { ResolvedConfig } from "../config/mod.ts";
 import { type Journal, openJournal } from "../journal/mod.ts";
-import { jsonLog, type Log, LOG_LEVELS, type LogLevel } from "../log.ts";
+import { driverLog, jsonLog, type Log, LOG_LEVELS, type LogLevel } from "../log.ts";
 import { PolicyKeeper } from "../policy/mod.ts";
 import { VERSION } from "../version.ts";
 import { loadConfig, reportConfigError } from "./check.ts";
@@ -87,13 +94,16 @@ async function runBox(
   const keeper = stack.use(new PolicyKeeper(join(data, "policy.db"), clock, log.part("policy")));
   const journal = stack.use(await journalOpening);
   const simulators = stack.use(new SimulatedBuses(clock));
+  const guard = await openGuard(config, data, clock, log.part("guard"), signal);
+  // After the devices: a goodbye with lines still in use would leave them to nobody.
+  if (guard !== undefined) stack.use(guard);
   const devices = stack.use(
     await openDevices(config, {
       clock,
       log,
       serial: linuxSerialHost(clock),
       ...ABSENT,
-      gpio: linuxGpioHost(clock),
+      gpio: linuxGpioHost(clock, guard),
       hid: linuxHidHost(clock),
       simulatedGpio: new VirtualGpio(clock),
       simulateBus: (bus, readers) => simulators.add(bus, readers),
@@ -102,6 +112,8 @@ async function runBox(
   const metrics = new BoxMetrics();
   const modes = new DoorModes(join(data, "doors.json"), (message) => log.error(message));
   const box = stack.use(new Box(config, devices, { clock, journal, log, metrics, modes }));
+  guard?.answerWhile(() => box.alive());
+  guard?.ready();
   box.setPolicy(keeper.inForce?.compiled);
   keeper.onChange((policy) => box.setPolicy(policy?.compiled));
   await record(journal, log, { kind: "box.started", version: VERSION });
@@ -118,7 +130,7 @@ async function runBox(
     rssBytes: Deno.memoryUsage().rss,
     uptimeMs: Math.round(clock.monotonicMs() - startMs),
   });
-  const faults = () => faultsOf(box.status(), metrics, sync);
+  const faults = () => faultsOf(box.status(), metrics, sync, guard);
   metrics.gauge(
     "gatehouse_backlog_events",
     "Durable events that the district has not acknowledged",
@@ -175,6 +187,26 @@ async function runBox(
   log.info("stopping", { reason: String(signal.reason) });
 }
 
+/** The guard, if there is anything to guard: an output on a line of the kernel's, or a watchdog. */
+async function openGuard(
+  { outputs, guard, watchdog }: ResolvedConfig,
+  data: string,
+  clock: CorrectedClock,
+  log: Log,
+  signal: AbortSignal,
+): Promise<GuardClient | undefined> {
+  const lines = outputs.some((output) => output.on === "own" && output.driver.bus === "gpio");
+  if (!lines && watchdog === undefined) return undefined;
+  return await GuardClient.open({
+    socket: join(data, "guard.sock"),
+    heartbeatMs: guard.heartbeatMs,
+    ...(watchdog === undefined ? {} : { watchdog }),
+    start: startGuard(driverLog(log)),
+    clock,
+    log: driverLog(log),
+  }, signal);
+}
+
 async function record(journal: Journal, log: Log, event: BoxEvent): Promise<void> {
   try {
     await journal.append(event);
@@ -192,6 +224,7 @@ function faultsOf(
   { readers, doors }: Pick<BoxStatus, "readers" | "doors">,
   metrics: BoxMetrics,
   sync: SyncHandle | undefined,
+  guard: GuardClient | undefined,
 ): string[] {
   const faults = readers.filter((reader) => !reader.online)
     .map((reader) => `reader ${reader.id} does not answer; check its cable, address and baud rate`);
@@ -199,6 +232,8 @@ function faultsOf(
     if (door.alarm !== undefined) faults.push(`door ${door.id} is ${door.alarm}`);
   }
   if (metrics.lastAppendFailed) faults.push("the journal cannot be written; check the disk");
+  const unguarded = guard?.fault();
+  if (unguarded !== undefined) faults.push(unguarded);
   const fault = sync?.state().fault;
   if (fault !== undefined) faults.push(fault.message);
   return faults;

@@ -149,7 +149,9 @@ function serialHost(
       ...defaults,
       path: bus.path,
       ...Object.fromEntries(
-        (["baudRate", "parity", "stopBits"] as const).filter((key) => bus[key] !== undefined)
+        (["baudRate", "parity", "stopBits", "rs485"] as const).filter((key) =>
+          bus[key] !== undefined
+        )
           .map((key) => [key, bus[key]]),
       ),
     };

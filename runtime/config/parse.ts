@@ -62,6 +62,8 @@ export class ConfigError extends Error {
 export interface ResolvedConfig extends ResolvedDevices {
   readonly box: BoxConfig["box"];
   readonly api: BoxConfig["api"];
+  readonly guard: BoxConfig["guard"];
+  readonly watchdog: BoxConfig["watchdog"];
   readonly buses: BoxConfig["buses"];
   readonly doors: BoxConfig["doors"];
   readonly release: BoxConfig["release"];
@@ -166,6 +168,8 @@ export function parseBoxConfig(
   return {
     box: config.box,
     api: config.api,
+    guard: config.guard,
+    watchdog: config.watchdog,
     buses: config.buses,
     ...devices,
     doors: config.doors,

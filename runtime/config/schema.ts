@@ -8,6 +8,7 @@
  * @module
  */
 import * as v from "valibot";
+import type { Rs485Settings } from "../../hal/mod.ts";
 
 /** Ids appear in events, policy and the console; they are short and safe in a URL. */
 const id = v.pipe(
@@ -55,6 +56,29 @@ const ApiSchema = v.strictObject({
   ),
 });
 
+const GuardSchema = v.strictObject({
+  /** The box counts as dead, and outputs go to `safe.onCrash`, when its doors stand still this long. */
+  heartbeatMs: v.optional(durationMs(200, 60_000), 2_000),
+});
+
+const WatchdogSchema = v.strictObject({
+  /** Petted while the doors are alive. */
+  path: v.pipe(
+    v.string("expected the path of a watchdog"),
+    v.regex(/^\/dev\/[\w/-]{1,64}$/, "expected a watchdog such as /dev/watchdog0"),
+  ),
+  /** The machine is reset when the doors stand still, or the box stays away, this long. */
+  timeoutMs: v.optional(durationMs(5_000, 3_600_000), 15_000),
+});
+
+/** Direction control of a half-duplex port whose driver switches it. */
+const Rs485Schema = v.strictObject({
+  /** Level of RTS while sending. */
+  rtsOnSend: v.optional(v.boolean("expected true or false"), true),
+  delayBeforeSendMs: v.optional(durationMs(0, 100), 0),
+  delayAfterSendMs: v.optional(durationMs(0, 100), 0),
+});
+
 const BusSchema = v.variant("kind", [
   v.strictObject({
     id,
@@ -76,6 +100,8 @@ const BusSchema = v.variant("kind", [
     ),
     parity: v.optional(v.picklist(["none", "even", "odd"], "expected none, even or odd")),
     stopBits: v.optional(v.picklist([1, 2], "expected 1 or 2")),
+    /** Only for a port that needs it: most USB adapters switch the direction by themselves. */
+    rs485: v.optional(Rs485Schema),
   }),
   v.strictObject({
     id,
@@ -160,6 +186,7 @@ export type BusConfig =
     readonly baudRate?: number | undefined;
     readonly parity?: "none" | "even" | "odd" | undefined;
     readonly stopBits?: 1 | 2 | undefined;
+    readonly rs485?: Rs485Settings | undefined;
   }
   | { readonly id: string; readonly kind: "simulated" };
 
@@ -209,6 +236,8 @@ export interface DoorConfig {
 export interface BoxConfig {
   readonly box: { readonly name: string; readonly timezone: string };
   readonly api: { readonly listen: string };
+  readonly guard: { readonly heartbeatMs: number };
+  readonly watchdog?: { readonly path: string; readonly timeoutMs: number } | undefined;
   readonly buses: readonly BusConfig[];
   readonly expanders: readonly BusDeviceConfig[];
   readonly readers: readonly ReaderConfig[];
@@ -224,6 +253,8 @@ export interface BoxConfig {
 export const BoxConfigSchema: v.GenericSchema<unknown, BoxConfig> = v.strictObject({
   box: BoxSchema,
   api: v.optional(ApiSchema, {}),
+  guard: v.optional(GuardSchema, {}),
+  watchdog: v.optional(WatchdogSchema),
   buses: parts(BusSchema),
   expanders: parts(ExpanderSchema),
   readers: parts(ReaderSchema),

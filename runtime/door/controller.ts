@@ -42,6 +42,7 @@ export class DoorController implements Disposable {
   readonly #cancels: Cancel[] = [];
   #state: DoorState;
   #cancelDeadline: Cancel | undefined;
+  #deadlineMs: number | undefined;
   #disposed = false;
 
   /** Drives the lock to locked (or as `mode` says) at once, and listens to its inputs. */
@@ -96,6 +97,7 @@ export class DoorController implements Disposable {
       }
     }
     this.#cancelDeadline?.();
+    this.#deadlineMs = nextDeadlineMs;
     this.#cancelDeadline = nextDeadlineMs === undefined
       ? undefined
       : this.#host.clock.schedule(nextDeadlineMs - nowMs, () => this.apply({ kind: "time" }));
@@ -103,6 +105,12 @@ export class DoorController implements Disposable {
       for (const reader of this.#wiring.readers) reader.show(this.restingFeedback());
     }
     if (steps.length > 0) this.#host.onChange(this);
+  }
+
+  /** How long ago something was due that has not been done yet, in ms; 0 when nothing is. */
+  overdueMs(): number {
+    if (this.#deadlineMs === undefined || this.#disposed) return 0;
+    return Math.max(0, this.#host.clock.monotonicMs() - this.#deadlineMs);
   }
 
   /** What the door's readers show while nobody is there. */

@@ -105,12 +105,44 @@ Deno.test("options that cannot be are refused by name", () => {
     [{ chip: "x".repeat(32), line: 1 }, /31 characters/],
     [{ chip: "gpiochip0", line: -1 }, /from 0/],
     [{ chip: "gpiochip0", line: 1.5 }, /from 0/],
-    [{ chip: "gpiochip0", line: 1, safe: "on" }, /released or energised/],
+    [{ chip: "gpiochip0", line: 1, safe: "on" }, /released, energised, or/],
     [{ chip: "gpiochip0", line: 1, activelow: true }, /activelow/],
   ];
   for (const [options, message] of bad) {
     assert.throws(() => gpioOutput.parseOptions(options), { name: "ValiError", message });
   }
-  const { safe, activeLow } = gpioOutput.parseOptions({ chip: "gpiochip0", line: 0 });
-  assert.deepEqual({ safe, activeLow }, { safe: "released", activeLow: false });
+  assert.equal(gpioOutput.parseOptions({ chip: "gpiochip0", line: 0 }).activeLow, false);
+});
+
+Deno.test("a safe state in one word, in full, and in part", () => {
+  const parse = (safe?: unknown) =>
+    gpioOutput.parseOptions({ chip: "gpiochip0", line: 0, ...(safe === undefined ? {} : { safe }) })
+      .safe;
+  const all = (coil: string) => ({ onBoot: coil, onExit: coil, onCrash: coil });
+  assert.deepEqual(parse(), all("released"));
+  assert.deepEqual(parse("energised"), all("energised"));
+  const full = { onBoot: "released", onExit: "energised", onCrash: "keep" };
+  assert.deepEqual(parse(full), full);
+  assert.deepEqual(parse({}), all("released"));
+  assert.deepEqual(parse({ onExit: "energised" }), { ...all("energised"), onBoot: "released" });
+  for (const safe of [{ onBoot: "keep" }, { onCrash: "off" }, { onStop: "released" }, 1, null]) {
+    assert.throws(() => parse(safe), { name: "ValiError" });
+  }
+});
+
+Deno.test("the line is requested at onBoot, with onCrash for the guard, and left at onExit", async () => {
+  const { gpio, levels, open } = rig();
+  const settings: unknown[] = [];
+  const request = gpio.request.bind(gpio);
+  gpio.request = (wanted, signal) => {
+    settings.push([wanted.initial, wanted.onCrash]);
+    return request(wanted, signal);
+  };
+  const onCrash = { released: false, energised: true, keep: "keep" } as const;
+  for (const [coil, level] of Object.entries(onCrash)) {
+    const safe = { onBoot: "energised", onExit: "released", onCrash: coil };
+    await (await open({ safe }))[Symbol.asyncDispose]();
+    assert.deepEqual(settings.pop(), [true, level]);
+    assert.deepEqual(levels.splice(0), [true, false]);
+  }
 });

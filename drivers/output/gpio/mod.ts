@@ -11,18 +11,23 @@ import {
   type OutputDriver,
   type OutputLine,
 } from "../../contract.ts";
-import { ActiveLowSchema, GpioChipSchema, GpioLineSchema } from "../../gpio_schema.ts";
+import {
+  ActiveLowSchema,
+  GpioChipSchema,
+  GpioLineSchema,
+  levelOf,
+  type SafeState,
+  safeStateOf,
+  SafeStateSchema,
+} from "../../gpio_schema.ts";
 
 /** Options of {@link gpioOutput}. */
 const GpioOutputSchema = v.strictObject({
   chip: GpioChipSchema,
   line: GpioLineSchema,
   activeLow: ActiveLowSchema,
-  /** How the coil is left before the box first drives it, and when the box stops. */
-  safe: v.optional(
-    v.picklist(["released", "energised"], "expected released or energised"),
-    "released",
-  ),
+  /** How the coil is left before the box first drives it, when the box stops, and when it dies. */
+  safe: SafeStateSchema,
 });
 
 /** Options of {@link gpioOutput}, parsed. */
@@ -30,8 +35,8 @@ export interface GpioOutputOptions {
   readonly chip: string;
   readonly line: number;
   readonly activeLow: boolean;
-  /** State of the coil before the box first drives it, and when the box stops. */
-  readonly safe: "released" | "energised";
+  /** State of the coil before the box first drives it, when the box stops, and when it dies. */
+  readonly safe: SafeState;
 }
 
 /** Wait before a vanished chip is asked for again: doubles from the first to the second. */
@@ -39,10 +44,11 @@ const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 30_000;
 
 /**
- * Drives one GPIO line. It is in its safe state from the request on and again on disposal; what a
- * killed process leaves is up to the chip. A chip that vanishes is asked for again, and the line then
- * driven to what was last commanded. `revertAfterMs` has an effect on expanders that can count: a bare
- * line cannot revert by itself.
+ * Drives one GPIO line. It is `onBoot` from the request on and `onExit` on disposal. `onCrash` is the
+ * host's to apply when this process is dead: on a box its guard does; without one, what a killed
+ * process leaves is up to the chip. A chip that vanishes is asked for again, and the line then driven
+ * to what was last commanded. `revertAfterMs` has an effect on expanders that can count: a bare line
+ * cannot revert by itself.
  */
 export const gpioOutput: OutputDriver<GpioOutputOptions> = defineDriver({
   id: "gpio",
@@ -50,18 +56,31 @@ export const gpioOutput: OutputDriver<GpioOutputOptions> = defineDriver({
   bus: "gpio",
   reference: "Linux GPIO character device v2 (Documentation/userspace-api/gpio/chardev.rst)",
   optionsSchema: GpioOutputSchema,
-  parseOptions: (raw: unknown): GpioOutputOptions => v.parse(GpioOutputSchema, raw),
+  parseOptions: (raw: unknown): GpioOutputOptions => {
+    const { safe, ...line } = v.parse(GpioOutputSchema, raw);
+    return { ...line, safe: safeStateOf(safe) };
+  },
   open: async (host: DeviceHost, options: GpioOutputOptions, signal) => {
     const { chip, line, activeLow, safe } = options;
-    const initial = safe === "energised";
-    const settings = { chip, line, activeLow, direction: "output", initial } as const;
-    return new GpioOutput(host, settings, await host.gpio.request(settings, signal), signal);
+    const settings = {
+      ...{ chip, line, activeLow, direction: "output" as const },
+      ...{ initial: levelOf(safe.onBoot), onCrash: levelOf(safe.onCrash) },
+    };
+    const onExit = levelOf(safe.onExit);
+    return new GpioOutput(
+      host,
+      settings,
+      onExit,
+      await host.gpio.request(settings, signal),
+      signal,
+    );
   },
 });
 
 class GpioOutput implements OutputLine, AsyncDisposable {
   readonly #host: DeviceHost;
   readonly #settings: GpioSettings & { readonly initial: boolean };
+  readonly #onExit: boolean;
   readonly #listeners = new Set<(active: boolean, atMonotonicMs: number) => void>();
   readonly #closing = new AbortController();
   readonly #end: AbortSignal;
@@ -74,11 +93,13 @@ class GpioOutput implements OutputLine, AsyncDisposable {
   constructor(
     host: DeviceHost,
     settings: GpioSettings & { readonly initial: boolean },
+    onExit: boolean,
     line: GpioLine,
     signal: AbortSignal,
   ) {
     this.#host = host;
     this.#settings = settings;
+    this.#onExit = onExit;
     this.#line = line;
     line.onDriven?.((active, atMs) => {
       // Its start in the safe state is no order.
@@ -109,7 +130,7 @@ class GpioOutput implements OutputLine, AsyncDisposable {
     return this.#disposal ??= (async () => {
       this.#closing.abort();
       await this.#returning;
-      this.#drive(this.#settings.initial);
+      this.#drive(this.#onExit);
       await this.#line?.[Symbol.asyncDispose]();
     })();
   }
