@@ -72,6 +72,8 @@ export class DevicePlayback {
   #present = true;
   #started = false;
   #at: number;
+  /** Bytes of the step at `#at` that were sent already, where they come one by one. */
+  #sentBytes = 0;
   /** Bytes of the next step that the box has written already. */
   #written: number[] = [];
   #lastMs: number;
@@ -243,6 +245,7 @@ export class DevicePlayback {
   #beginAnew(): void {
     for (const step of this.#steps.slice(0, this.#initial)) this.#act(step.what);
     this.#at = this.#initial;
+    this.#sentBytes = 0;
     this.#written = [];
     this.#lastMs = this.#clock.monotonicMs();
   }
@@ -316,7 +319,7 @@ export class DevicePlayback {
     const unasked = !this.#steps.slice(0, this.#at).some((one) => one.direction === ">");
     if (unasked && !this.#started) return;
     const waitMs = this.#lastMs + step.afterMs - this.#clock.monotonicMs();
-    this.#cancel = this.#clock.schedule(waitMs, () => this.#play(step.what, 0));
+    this.#cancel = this.#clock.schedule(waitMs, () => this.#play(step.what, this.#sentBytes));
   }
 
   /** Plays a step from its byte `from` on. */
@@ -333,6 +336,7 @@ export class DevicePlayback {
     const { byteEveryMs = 0 } = this.#options;
     if (line !== undefined && byteEveryMs > 0 && from + 1 < bytes!.length) {
       void this.#send(line, bytes!.slice(from, from + 1));
+      this.#sentBytes = from + 1;
       this.#cancel = this.#clock.schedule(byteEveryMs, () => this.#play(what, from + 1));
       return;
     }
@@ -373,6 +377,7 @@ export class DevicePlayback {
 
   #next(): void {
     this.#at++;
+    this.#sentBytes = 0;
     this.#written = [];
     this.#lastMs = this.#clock.monotonicMs();
     this.#arm();
