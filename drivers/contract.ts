@@ -7,6 +7,7 @@
 import type { GenericSchema } from "valibot";
 import type {
   AnalogHost,
+  ByteStream,
   Cancel,
   Clock,
   GpioHost,
@@ -142,14 +143,6 @@ export interface DeviceHost {
   readonly oneWire: OneWireHost;
   /** Connects to a local daemon's stream socket, such as pcscd's. @throws `HalError` `not-found`, `permission`. */
   readonly connectUnix: (path: string, signal: AbortSignal) => Promise<ByteStream>;
-}
-
-/** A two-way stream of bytes. Disposal closes it. */
-export interface ByteStream extends AsyncDisposable {
-  /** Waits for bytes; `null` at the end. */
-  read(signal: AbortSignal): Promise<Uint8Array | null>;
-  /** Writes all of `bytes`. */
-  write(bytes: Uint8Array, signal: AbortSignal): Promise<void>;
 }
 
 /** How a serial device is set up unless `box.yaml` says otherwise. */

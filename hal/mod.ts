@@ -6,6 +6,7 @@
  * @module
  */
 export * from "./analog.ts";
+export * from "./byte_stream.ts";
 export * from "./clock.ts";
 export * from "./crc16.ts";
 export * from "./durable_file.ts";

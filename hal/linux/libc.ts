@@ -116,6 +116,7 @@ export function kindOf(code: number): HalErrorKind {
     case ERRNO.ELOOP:
     case ERRNO.ENXIO:
     case ERRNO.ENODEV:
+    case ERRNO.ECONNREFUSED:
       return "not-found";
     case ERRNO.EPERM:
     case ERRNO.EACCES:

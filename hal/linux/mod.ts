@@ -24,3 +24,4 @@ export {
 export { openPtyPair, type PtyPair } from "./pty.ts";
 export { linuxSerialHost } from "./serial.ts";
 export { linuxWatchdogHost } from "./watchdog.ts";
+export { linuxConnectUnix } from "./unix_stream.ts";

@@ -9,6 +9,8 @@ export * from "./em4100_reader.ts";
 export * from "./hid_keyboard.ts";
 export * from "./memory_serial_line.ts";
 export * from "./qr_scanner.ts";
+export * from "./memory_stream.ts";
+export * from "./pcscd.ts";
 export * from "./virtual_clock.ts";
 export * from "./virtual_gpio.ts";
 export * from "./serial_trace.ts";

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import {
   GuardClient,
   linuxClock,
+  linuxConnectUnix,
   linuxGpioHost,
   linuxHidHost,
   linuxSerialHost,
@@ -105,6 +106,7 @@ async function runBox(
       ...ABSENT,
       gpio: linuxGpioHost(clock, guard),
       hid: linuxHidHost(clock),
+      connectUnix: linuxConnectUnix(clock),
       simulatedGpio: new VirtualGpio(clock),
       simulateBus: (bus, readers) => simulators.add(bus, readers),
     }, signal),

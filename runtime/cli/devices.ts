@@ -4,7 +4,6 @@
  * @module
  */
 import type {
-  ByteStream,
   CardReader,
   DeviceHost,
   Expander,
@@ -16,6 +15,7 @@ import type {
 } from "../../drivers/contract.ts";
 import type {
   AnalogHost,
+  ByteStream,
   Clock,
   GpioHost,
   HidHost,
