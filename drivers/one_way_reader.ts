@@ -9,13 +9,12 @@ import type {
   ReaderEvent,
   ReaderIdentity,
 } from "./contract.ts";
+import { LimitedLog } from "./limited_log.ts";
+import { Listeners } from "./listeners.ts";
 
 /** Wait before a lost device is asked for again; doubled from the first to the last. */
 const REOPEN_MS_MIN = 250;
 const REOPEN_MS_MAX = 5_000;
-/** Refusals told one by one; beyond it only their number, once a minute. */
-const REFUSALS_LOGGED_A_MINUTE = 5;
-const MINUTE_MS = 60_000;
 
 /** What the session of a {@link OneWayReader} reports to. */
 export interface ReaderSession {
@@ -38,13 +37,12 @@ export class OneWayReader implements CardReader, AsyncDisposable {
   readonly #clock: Clock;
   readonly #log: DriverLog;
   readonly #what: string;
-  readonly #listeners = new Set<(event: ReaderEvent) => void>();
+  readonly #limited: LimitedLog;
+  readonly #events: Listeners<[ReaderEvent]>;
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
   #online = false;
   #lastFault: string | undefined;
-  #refusals = 0;
-  #refusalsFromMs = -Infinity;
 
   /**
    * Begins at once; a device that is missing is waited for.
@@ -62,6 +60,10 @@ export class OneWayReader implements CardReader, AsyncDisposable {
     this.#clock = host.clock;
     this.#log = host.log;
     this.#what = what;
+    this.#limited = new LimitedLog(host.clock, host.log);
+    this.#events = new Listeners((cause) =>
+      host.log("error", "a listener failed", { cause: String(cause) })
+    );
     const end = () => this.#close();
     signal.addEventListener("abort", end, { once: true });
     this.#closing.signal.addEventListener("abort", () => signal.removeEventListener("abort", end));
@@ -76,9 +78,7 @@ export class OneWayReader implements CardReader, AsyncDisposable {
 
   /** See {@link CardReader.onEvent}. */
   onEvent(listener: (event: ReaderEvent) => void): Cancel {
-    const own = (event: ReaderEvent) => listener(event);
-    this.#listeners.add(own);
-    return () => void this.#listeners.delete(own);
+    return this.#events.add(listener);
   }
 
   /** There is nothing to show it with. */
@@ -104,7 +104,7 @@ export class OneWayReader implements CardReader, AsyncDisposable {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(new HalError("disconnected", `${this.#what}: it is closed`));
     this.#online = false;
-    this.#emit({ kind: "offline", reason: "closed" });
+    this.#events.emit({ kind: "offline", reason: "closed" });
   }
 
   async #run(session: (to: ReaderSession, signal: AbortSignal) => Promise<void>): Promise<void> {
@@ -114,13 +114,13 @@ export class OneWayReader implements CardReader, AsyncDisposable {
       online: (identity) => {
         if (signal.aborted || this.#online) return;
         [this.#online, this.#lastFault, waitMs] = [true, undefined, REOPEN_MS_MIN];
-        this.#emit({ kind: "online", identity });
+        this.#events.emit({ kind: "online", identity });
       },
       offline: (reason) => this.#offline(reason),
       card: (card, receivedMonotonicMs) => {
-        if (!signal.aborted) this.#emit({ kind: "card", ...card, receivedMonotonicMs });
+        if (!signal.aborted) this.#events.emit({ kind: "card", ...card, receivedMonotonicMs });
       },
-      refuse: (advice, fields) => this.#refuse(advice, fields),
+      refuse: (advice, fields) => this.#limited.warn(advice, fields),
     };
     while (!signal.aborted) {
       try {
@@ -138,7 +138,7 @@ export class OneWayReader implements CardReader, AsyncDisposable {
   #offline(reason: OfflineReason): void {
     if (!this.#online) return;
     this.#online = false;
-    this.#emit({ kind: "offline", reason });
+    this.#events.emit({ kind: "offline", reason });
   }
 
   /** A device that stays away is said once, and again when something else is wrong with it. */
@@ -147,26 +147,6 @@ export class OneWayReader implements CardReader, AsyncDisposable {
     if (text === this.#lastFault) return;
     this.#lastFault = text;
     this.#log("warn", "the reader cannot be used; trying again", { cause: text });
-  }
-
-  #refuse(advice: string, fields: Readonly<Record<string, string | number | boolean>> = {}): void {
-    const nowMs = this.#clock.monotonicMs();
-    if (nowMs - this.#refusalsFromMs > MINUTE_MS) {
-      const more = this.#refusals - REFUSALS_LOGGED_A_MINUTE;
-      if (more > 0) this.#log("warn", "more was refused", { times: more });
-      [this.#refusals, this.#refusalsFromMs] = [0, nowMs];
-    }
-    if (++this.#refusals <= REFUSALS_LOGGED_A_MINUTE) this.#log("warn", advice, fields);
-  }
-
-  #emit(event: ReaderEvent): void {
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener(event);
-      } catch (cause) {
-        this.#log("error", "a listener failed", { cause: String(cause) });
-      }
-    }
   }
 }
 

@@ -7,6 +7,7 @@ import { em4100Ascii } from "./card-reader/em4100-ascii/mod.ts";
 import { hidKeyboard } from "./card-reader/hid-keyboard/mod.ts";
 import { osdp } from "./card-reader/osdp/mod.ts";
 import { qrScanner } from "./card-reader/qr-scanner/mod.ts";
+import { pcsc } from "./card-reader/pcsc/mod.ts";
 import { wiegand } from "./card-reader/wiegand/mod.ts";
 import { modbus } from "./expander/modbus/mod.ts";
 import { gpioInput } from "./input/gpio/mod.ts";
@@ -20,6 +21,7 @@ export const DRIVERS = [
   hidKeyboard,
   qrScanner,
   modbus,
+  pcsc,
   gpioOutput,
   gpioInput,
 ] as const;
