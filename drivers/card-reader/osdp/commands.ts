@@ -22,6 +22,9 @@ export const COMMAND = {
   keySet: 0x75,
   challenge: 0x76,
   cryptogram: 0x77,
+  receiveSize: 0x7b,
+  file: 0x7c,
+  abort: 0xa2,
 } as const;
 
 /** Control codes of an output (§6, OUT): permanent and timed state are two layers. */
@@ -108,7 +111,21 @@ export type Command =
   /** CHLNG: the controller's random number, 8 bytes. */
   | { readonly kind: "challenge"; readonly random: Uint8Array }
   /** SCRYPT: the controller's proof, 16 bytes. */
-  | { readonly kind: "cryptogram"; readonly cryptogram: Uint8Array };
+  | { readonly kind: "cryptogram"; readonly cryptogram: Uint8Array }
+  /** ACURXSIZE: the longest frame that the controller takes. */
+  | { readonly kind: "receiveSize"; readonly bytes: number }
+  | {
+    /** FILETRANSFER: one part of a file; an empty one asks how the reader gets on. */
+    readonly kind: "file";
+    /** 1 is a file that this very reader understands; 128 and up are the manufacturer's. */
+    readonly type: number;
+    /** Of the whole file, in bytes. */
+    readonly size: number;
+    readonly offset: number;
+    readonly part: Uint8Array;
+  }
+  /** ABORT: ends what takes long, such as a file transfer. */
+  | { readonly kind: "abort" };
 
 /** Code and data of a command or reply. */
 export interface Message {
@@ -142,6 +159,7 @@ export function encodeCommand(command: Command): Message {
     case "inputStatus":
     case "outputStatus":
     case "readerStatus":
+    case "abort":
       return { id, data: NO_DATA };
     case "id":
     case "capabilities":
@@ -165,13 +183,17 @@ export function encodeCommand(command: Command): Message {
     }
     case "communication": {
       const { address, baudRate } = command;
-      if (!Number.isInteger(baudRate) || baudRate < 0 || baudRate > 0xffff_ffff) {
-        throw new OsdpCodecError("value", `baud rate ${baudRate}: expected 32 bits`);
-      }
-      return {
-        id,
-        data: octets(address, ...u16(baudRate & 0xffff), ...u16(baudRate >>> 16)),
-      };
+      return { id, data: octets(address, ...u32(baudRate)) };
+    }
+    case "receiveSize":
+      return { id, data: octets(...u16(command.bytes)) };
+    case "file": {
+      const { type, size, offset, part } = command;
+      const head = octets(type, ...u32(size), ...u32(offset), ...u16(part.length));
+      const data = new Uint8Array(head.length + part.length);
+      data.set(head);
+      data.set(part, head.length);
+      return { id, data };
     }
     case "keySet":
       return { id, data: octets(KEY_TYPE_BASE, command.key.length, ...command.key) };
@@ -242,6 +264,19 @@ export function decodeCommand({ id, data }: Message): Command {
       if (data.length < 2) throw wrongLength(id, data, "2 bytes or more");
       if (data[0] !== KEY_TYPE_BASE) throw new OsdpCodecError("value", `key of type ${data[0]}`);
       return exactly(data, 2 + data[1]!, { kind: "keySet", key: data.slice(2) });
+    case COMMAND.receiveSize:
+      return exactly(data, 2, { kind: "receiveSize", bytes: data[0]! | (data[1]! << 8) });
+    case COMMAND.file:
+      if (data.length < 11) throw wrongLength(id, data, "11 bytes or more");
+      return exactly(data, 11 + (data[9]! | (data[10]! << 8)), {
+        kind: "file",
+        type: data[0]!,
+        size: u32At(data, 1),
+        offset: u32At(data, 5),
+        part: data.slice(11),
+      });
+    case COMMAND.abort:
+      return exactly(data, 0, { kind: "abort" });
     case COMMAND.challenge:
       return exactly(data, 8, { kind: "challenge", random: data });
     case COMMAND.cryptogram:
@@ -264,6 +299,14 @@ export function octets(...values: number[]): Uint8Array {
 /** The two bytes of `value`, low byte first; a value that does not fit fails in {@link octets}. */
 export function u16(value: number): [number, number] {
   return [value % 256, (value - value % 256) / 256];
+}
+
+/** The four bytes of `value`, low byte first. @throws {@link OsdpCodecError} `value`. */
+export function u32(value: number): [number, number, number, number] {
+  if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) {
+    throw new OsdpCodecError("value", `field ${value}: expected 32 bits`);
+  }
+  return [...u16(value & 0xffff), ...u16(value >>> 16)];
 }
 
 /** 32 bits at `at`, low byte first; the caller has checked the length. */

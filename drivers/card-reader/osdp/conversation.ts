@@ -5,17 +5,19 @@
  * @module
  */
 import type { Clock } from "../../../hal/mod.ts";
-import type { DriverLog, OfflineReason } from "../../contract.ts";
+import type { DriverLog, OfflineReason, ReaderIdentity } from "../../contract.ts";
 import { Abilities } from "./abilities.ts";
+import { Agenda, type Phase } from "./agenda.ts";
 import type { Command } from "./commands.ts";
-import { type Exchange, Exchanges, order, type Outgoing } from "./exchange.ts";
-import type { Frame } from "./frame.ts";
+import { type Exchange, Exchanges, type Outgoing } from "./exchange.ts";
+import { type Frame, FRAME_BYTES_MAX } from "./frame.ts";
 import { Freshness } from "./freshness.ts";
 import type { OsdpOptions } from "./options.ts";
-import type { Order, OrderQueue } from "./orders.ts";
+import type { OrderQueue } from "./orders.ts";
 import { Presence } from "./presence.ts";
-import { decodeReply, NAK, type Reply } from "./replies.ts";
+import { type Capability, decodeReply, NAK, type Reply } from "./replies.ts";
 import { identityOf, type ReaderReports } from "./reports.ts";
+import { OsdpRequestError } from "./requests.ts";
 import { type KeySource, SecureLink, type Verdict } from "./secure_link.ts";
 
 /** Wait before a busy reader is asked again. */
@@ -26,8 +28,6 @@ const MISSES_MAX = 3;
 const REFUSALS_MAX = 3;
 /** Wait before a reader that refuses to talk is started anew. */
 const REFUSED_WAIT_MS = 1_000;
-
-type Phase = "probe" | "secure" | "start" | "drain" | "online";
 
 /** What a conversation works with. */
 export interface ConversationParts {
@@ -52,13 +52,13 @@ export class Conversation {
   readonly #wake: () => void;
   readonly #reports: ReaderReports;
   readonly #orders: OrderQueue;
+  readonly #agenda: Agenda;
   readonly #exchanges: Exchanges;
   readonly #freshness = new Freshness();
   readonly #abilities = new Abilities();
   readonly #presence: Presence;
   readonly #link: SecureLink;
   #phase: Phase = "probe";
-  #steps: Command[] = [];
   #misses = 0;
   #restarts = 0;
   /** Begins with nothing said. */
@@ -69,6 +69,7 @@ export class Conversation {
     this.#wake = wake;
     this.#orders = orders;
     this.#reports = reports;
+    this.#agenda = new Agenda(orders, this.#abilities, log);
     this.#exchanges = new Exchanges(options.address, options.check);
     this.#link = new SecureLink(key, log);
     this.#presence = new Presence(clock, options.offlineMs, reports, log);
@@ -84,10 +85,58 @@ export class Conversation {
     return this.#abilities;
   }
 
+  /** Whom it is with. */
+  get address(): number {
+    return this.#exchanges.address;
+  }
+
+  /** Whether it is in the secure channel now. */
+  get secure(): boolean {
+    return this.#link.up;
+  }
+
+  /** What the reader said of itself last. */
+  get identity(): ReaderIdentity | undefined {
+    return this.#presence.identity;
+  }
+
+  /**
+   * Sends a command when no order waits, and resolves with its answer, which may be a refusal.
+   *
+   * @throws {@link OsdpRequestError}.
+   */
+  request(command: Command, replyMs?: number): Promise<Reply> {
+    if (this.#phase !== "online") {
+      return Promise.reject(new OsdpRequestError("offline", "the reader is offline"));
+    }
+    const answer = this.#agenda.request(command, replyMs);
+    this.#hurry();
+    return answer;
+  }
+
+  /**
+   * While a reader wants a file and nothing else, it is polled only so often, in ms, and requests
+   * follow each other at once. `undefined` ends that.
+   */
+  setPace(paceMs: number | undefined): void {
+    this.#agenda.paceMs = paceMs;
+  }
+
+  /** The reader is at another address from now on, or at another baud rate: it is offline until it answers. */
+  move(address: number): void {
+    this.#exchanges.move(address);
+    this.#startAnew();
+  }
+
+  #hurry(): void {
+    this.dueMs = Math.min(this.dueMs, this.#clock.monotonicMs());
+    this.#wake();
+  }
+
   /** Asks for the contacts, if it is connected already: an unchanged one is not reported again. */
   refreshInputs(): void {
     if (this.#phase === "probe" || this.#phase === "secure") return;
-    this.#steps.push({ kind: "inputStatus" });
+    this.#agenda.add({ kind: "inputStatus" });
   }
 
   /** Whether it has stopped answering, so that its turns must not cost its neighbours much. */
@@ -103,7 +152,7 @@ export class Conversation {
   /** Whether something waits for it that goes before any poll. */
   get urgent(): boolean {
     return (this.#phase === "online" || this.#phase === "drain") &&
-      this.#exchanges.current === undefined && !this.#orders.empty;
+      this.#exchanges.current === undefined && this.#agenda.urgent;
   }
 
   /** Whether a read that it hands over now may be from while it was not heard; counts those. */
@@ -124,7 +173,7 @@ export class Conversation {
       this.#log("warn", "an order was not answered in time; the reader is started anew");
       this.#restart();
     }
-    return this.#exchanges.begin(this.#choose(nowMs), this.#link);
+    return this.#exchanges.begin(this.#agenda.next(this.#phase, nowMs), this.#link);
   }
 
   /** Takes a frame while a reply is awaited. `false`: it is no reply to what was sent. */
@@ -138,8 +187,8 @@ export class Conversation {
       : this.#link.read(frame, exchange.command, receivedMs);
     if (verdict.kind === "stray") return false;
     this.#misses = 0;
-    const hurried = this.#phase === "start" || this.#phase === "secure";
-    this.dueMs = receivedMs + (hurried ? 0 : this.#options.pollMs);
+    const hurried = this.#phase === "start" || this.#phase === "secure" || this.#agenda.hurried;
+    this.dueMs = receivedMs + (hurried ? 0 : this.#agenda.paceMs ?? this.#options.pollMs);
     if (verdict.kind !== "message") {
       this.#turned(verdict, receivedMs);
       return true;
@@ -158,8 +207,12 @@ export class Conversation {
     }
     this.#freshness.heardAfter(this.#presence.heard(receivedMs));
     if (this.#phase === "online" && reply?.kind !== "nak") this.#presence.sound(receivedMs);
-    if (reply?.kind === "nak") this.#refused(exchange, reply.code, receivedMs);
-    else this.#answered(exchange, reply, receivedMs);
+    if (reply?.kind === "nak") {
+      this.#refused(exchange, reply, receivedMs);
+    } else {
+      exchange.onReply?.(reply);
+      this.#answered(exchange, reply, receivedMs);
+    }
     return true;
   }
 
@@ -218,33 +271,6 @@ export class Conversation {
     this.dueMs = nowMs;
   }
 
-  #choose(nowMs: number): Order {
-    switch (this.#phase) {
-      case "probe":
-        return order({ kind: "id" });
-      case "secure":
-        // The answer to one step has put the next one there.
-        return order(this.#nextStep() ?? { kind: "id" });
-      case "start":
-      case "drain":
-      case "online": {
-        const urgent = this.#phase === "start" ? undefined : this.#orders.take(nowMs, (what) => {
-          this.#log("warn", "an order came too late and was dropped", { what });
-        });
-        return urgent ?? order(this.#nextStep() ?? { kind: "poll" });
-      }
-      default:
-        return this.#phase satisfies never;
-    }
-  }
-
-  #nextStep(): Command | undefined {
-    for (;;) {
-      const step = this.#steps.shift();
-      if (step === undefined || !this.#abilities.lacks(step.kind)) return step;
-    }
-  }
-
   /** The secure channel took a turn. */
   #turned(verdict: Exclude<Verdict, { kind: "message" | "stray" }>, nowMs: number): void {
     switch (verdict.kind) {
@@ -274,7 +300,7 @@ export class Conversation {
   #shake(nowMs: number): void {
     const step = this.#link.step();
     if (step === undefined) return this.#unsafe(nowMs);
-    this.#steps = [step];
+    this.#agenda.plan(step);
   }
 
   /** No secure channel, so no reader; it is tried again as it was configured, never with less. */
@@ -288,7 +314,7 @@ export class Conversation {
     this.#link.reset();
     this.#phase = "probe";
     this.#exchanges.restart();
-    this.#steps = [];
+    this.#agenda.clear();
   }
 
   #answered(exchange: Exchange, reply: Reply | undefined, receivedMs: number): void {
@@ -298,16 +324,24 @@ export class Conversation {
       if (!this.#link.active) this.#begin();
       else {
         this.#phase = "secure";
-        this.#steps = [{ kind: "capabilities" }];
+        this.#agenda.plan({ kind: "capabilities" });
         this.dueMs = receivedMs;
       }
-    } else if (this.#phase === "secure" && this.#steps.length === 0) {
+    } else if (this.#phase === "secure" && this.#agenda.stepsLeft === 0) {
       return this.#shake(receivedMs);
     }
     if (reply?.kind === "identity") this.#presence.identity = identityOf(reply);
-    else if (reply?.kind === "capabilities") this.#abilities.learn(reply.capabilities);
+    else if (reply?.kind === "capabilities") this.#learn(reply.capabilities);
     else if (reply !== undefined) this.#reports.take(reply, receivedMs);
     this.#advance(exchange, reply);
+  }
+
+  #learn(capabilities: readonly Capability[]): void {
+    this.#abilities.learn(capabilities);
+    // Only who has long messages needs to know that we take them; the others may not know the command.
+    if (this.#phase === "start" && this.#abilities.sendsLongMessages) {
+      this.#agenda.add({ kind: "receiveSize", bytes: FRAME_BYTES_MAX });
+    }
   }
 
   /** The first reply after a restart: asks for everything else. */
@@ -315,19 +349,19 @@ export class Conversation {
     this.#phase = "start";
     this.#presence.begun();
     this.#abilities.clear();
-    this.#steps = [
+    this.#agenda.plan(
       // What it said of itself before it had proved anything is asked again.
       ...(this.#link.active ? [{ kind: "id" } as const] : []),
       { kind: "capabilities" },
       { kind: "localStatus" },
       { kind: "inputStatus" },
       { kind: "outputStatus" },
-    ];
+    );
     this.dueMs = 0;
   }
 
   #advance(exchange: Exchange, reply: Reply | undefined): void {
-    if (this.#phase === "start" && this.#steps.length === 0) {
+    if (this.#phase === "start" && this.#agenda.stepsLeft === 0) {
       this.#phase = "drain";
       this.#freshness.doubt();
       this.#orders.restore(this.#options.led && !this.#abilities.lacks("led"));
@@ -344,8 +378,9 @@ export class Conversation {
     this.#presence.came();
   }
 
-  #refused(exchange: Exchange, code: number, nowMs: number): void {
+  #refused(exchange: Exchange, nak: Reply & { kind: "nak" }, nowMs: number): void {
     const { kind } = exchange.command;
+    const { code } = nak;
     switch (code) {
       case NAK.check:
         // It heard noise and has not obeyed: the very same bytes again.
@@ -379,6 +414,7 @@ export class Conversation {
       default:
         this.#log("warn", "the reader refused a command", { command: kind, code });
     }
+    exchange.onReply?.(nak);
     this.#answered(exchange, undefined, nowMs);
   }
 

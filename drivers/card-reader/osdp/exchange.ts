@@ -23,11 +23,13 @@ export interface Outgoing {
   readonly bytes: Uint8Array;
   /** Call it when the line has taken the bytes. */
   readonly onWritten: ((atMonotonicMs: number) => void) | undefined;
+  /** How long the reply may take to begin, where that is longer than usual. */
+  readonly replyMs: number | undefined;
 }
 
 /** Asks one reader one thing at a time. */
 export class Exchanges {
-  readonly #address: number;
+  #address: number;
   readonly #check: FrameCheck;
   #sequence: FrameSequence = 0;
   #current: Exchange | undefined;
@@ -37,6 +39,17 @@ export class Exchanges {
   constructor(address: number, check: FrameCheck) {
     this.#address = address;
     this.#check = check;
+  }
+
+  /** Whom it asks. */
+  get address(): number {
+    return this.#address;
+  }
+
+  /** The reader goes by another address: the conversation begins anew there. */
+  move(address: number): void {
+    this.#address = address;
+    this.restart();
   }
 
   /** What was asked and is not answered yet. */
@@ -65,10 +78,10 @@ export class Exchanges {
   }
 
   /** The very same bytes once more. */
-  repeat({ bytes, onWritten }: Exchange): Outgoing {
+  repeat({ bytes, onWritten, replyMs }: Exchange): Outgoing {
     const first = !this.#written;
     this.#written = true;
-    return { bytes, onWritten: first ? onWritten : undefined };
+    return { bytes, onWritten: first ? onWritten : undefined, replyMs };
   }
 
   /** Whether `frame` can be the answer to what was asked: BUSY, a reply, or neither. */
@@ -90,8 +103,10 @@ export class Exchanges {
 
   /** The conversation begins anew. */
   restart(): void {
+    const lost = this.#current;
     this.#sequence = 0;
     this.#current = undefined;
+    lost?.onLost?.();
   }
 }
 

@@ -8,6 +8,7 @@ import type { ReaderFeedback } from "../../contract.ts";
 import { type Command, OUTPUT_CONTROL, type OutputControl } from "./commands.ts";
 import { FEEDBACK } from "./feedback.ts";
 import type { OsdpOutput, OutputOrder } from "./lines.ts";
+import type { Reply } from "./replies.ts";
 
 /** Outputs of one reader: more than any sold one has, and a full OUT stays within 128 bytes. */
 export const OUTPUTS_MAX = 14;
@@ -26,6 +27,12 @@ export interface Order {
   readonly expiresMs?: number;
   /** Called once, when the line has taken it. */
   readonly onWritten?: (atMonotonicMs: number) => void;
+  /** How long it may take to begin its reply, where that is longer than usual. */
+  readonly replyMs?: number;
+  /** Called with its answer, a refusal too; `undefined` when that could not be read. */
+  readonly onReply?: (reply: Reply | undefined) => void;
+  /** Called instead when the conversation began anew before the answer: nobody knows what became of it. */
+  readonly onLost?: () => void;
 }
 
 interface Waiting {

@@ -9,6 +9,7 @@ import {
   OsdpCodecError,
   records,
   u16,
+  u32,
   u32At,
   wrongLength,
 } from "./commands.ts";
@@ -29,6 +30,35 @@ export const REPLY = {
   cryptogram: 0x76,
   initialMac: 0x78,
   busy: 0x79,
+  fileStatus: 0x7a,
+} as const;
+
+/** Replies of functions that Gatehouse does not use: known by name, never asked for, never believed. */
+export const FOREIGN = {
+  0x51: "formatted card data (FMT)",
+  0x57: "a biometric template (BIOREADR)",
+  0x58: "a biometric match (BIOMATCHR)",
+  0x80: "PIV data (PIVDATAR)",
+  0x81: "an authentication (GENAUTHR)",
+  0x82: "a challenge's answer (CRAUTHR)",
+  0x83: "a manufacturer's status (MFGSTATR)",
+  0x84: "a manufacturer's error (MFGERRR)",
+  0x90: "a manufacturer's reply (MFGREP)",
+  0xb1: "a smart card's data (XRD)",
+} as const satisfies Readonly<Record<number, string>>;
+
+/** Code of a reply that Gatehouse does not use. */
+export type ForeignCode = keyof typeof FOREIGN;
+
+/** What a reader says of a file that it is being given (FTSTAT, §7). */
+export const FILE_STATUS = {
+  proceed: 0,
+  processed: 1,
+  rebooting: 2,
+  finishing: 3,
+  aborted: -1,
+  unrecognised: -2,
+  malformed: -3,
 } as const;
 
 /** Why a reader refused (§7, NAK). */
@@ -100,7 +130,25 @@ export type Reply =
   | { readonly kind: "cryptogram"; readonly data: Uint8Array }
   /** RMAC_I: the MAC that the first command is chained to. */
   | { readonly kind: "initialMac"; readonly data: Uint8Array }
-  | { readonly kind: "busy" };
+  | { readonly kind: "busy" }
+  | {
+    /** FTSTAT. */
+    readonly kind: "fileStatus";
+    /** Whether other commands may come between the parts. */
+    readonly interleave: boolean;
+    /** It asks to be sent the file outside of the secure channel. */
+    readonly leaveChannel: boolean;
+    /** It has something to tell if it is polled. */
+    readonly pollFirst: boolean;
+    /** Wait before the next part. */
+    readonly delayMs: number;
+    /** One of {@link FILE_STATUS}; other negative ones are errors too. */
+    readonly status: number;
+    /** Longest frame that it wants from now on, in bytes; 0 is no wish. */
+    readonly receiveMax: number;
+  }
+  /** Something that Gatehouse does not use. */
+  | { readonly kind: "foreign"; readonly code: ForeignCode; readonly data: Uint8Array };
 
 /** Reads a reply. @throws {@link OsdpCodecError}. */
 export function decodeReply({ id, data }: Message): Reply {
@@ -157,13 +205,17 @@ export function decodeReply({ id, data }: Message): Reply {
     case REPLY.busy:
       length(id, data, 0);
       return { kind: "busy" };
+    case REPLY.fileStatus:
+      return fileStatus(data);
     default:
+      if (id in FOREIGN) return { kind: "foreign", code: id as ForeignCode, data };
       throw new OsdpCodecError("unknown", `reply 0x${id.toString(16)}`);
   }
 }
 
 /** Lays out a reply, for recorded conversations. @throws {@link OsdpCodecError} `value`. */
 export function encodeReply(reply: Reply): Message {
+  if (reply.kind === "foreign") return { id: reply.code, data: reply.data };
   const id = REPLY[reply.kind];
   switch (reply.kind) {
     case "ack":
@@ -181,8 +233,7 @@ export function encodeReply(reply: Reply): Message {
           vendor & 0xff,
           model,
           version,
-          ...u16(serial & 0xffff),
-          ...u16(serial >>> 16),
+          ...u32(serial),
           ...firmware,
         ),
       };
@@ -206,7 +257,15 @@ export function encodeReply(reply: Reply): Message {
       return { id, data: octets(reply.reader, reply.digits.length, ...reply.digits) };
     case "communication": {
       const { address, baudRate } = reply;
-      return { id, data: octets(address, ...u16(baudRate & 0xffff), ...u16(baudRate >>> 16)) };
+      return { id, data: octets(address, ...u32(baudRate)) };
+    }
+    case "fileStatus": {
+      const { interleave, leaveChannel, pollFirst, delayMs, status, receiveMax } = reply;
+      const flags = Number(interleave) | (Number(leaveChannel) << 1) | (Number(pollFirst) << 2);
+      return {
+        id,
+        data: octets(flags, ...u16(delayMs), ...u16(status & 0xffff), ...u16(receiveMax)),
+      };
     }
     case "cryptogram":
     case "initialMac":
@@ -214,6 +273,21 @@ export function encodeReply(reply: Reply): Message {
     default:
       return reply satisfies never;
   }
+}
+
+function fileStatus(data: Uint8Array): Reply {
+  length(REPLY.fileStatus, data, 7);
+  const flags = data[0]!;
+  const detail = data[3]! | (data[4]! << 8);
+  return {
+    kind: "fileStatus",
+    interleave: (flags & 1) !== 0,
+    leaveChannel: (flags & 2) !== 0,
+    pollFirst: (flags & 4) !== 0,
+    delayMs: data[1]! | (data[2]! << 8),
+    status: detail > 0x7fff ? detail - 0x1_0000 : detail,
+    receiveMax: data[5]! | (data[6]! << 8),
+  };
 }
 
 function raw(data: Uint8Array): Reply {

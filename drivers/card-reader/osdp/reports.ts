@@ -5,10 +5,21 @@
  */
 import type { DriverLog, ReaderEvent, ReaderIdentity } from "../../contract.ts";
 import { type ListenerFault, Listeners, OsdpInput } from "./lines.ts";
-import type { Reply } from "./replies.ts";
+import { FOREIGN, type ForeignCode, type Reply } from "./replies.ts";
 
 /** The longest card number that an event can carry. */
 const CARD_BITS_MAX = 255;
+
+const FORMATTED = 0x51;
+/** What is said of each reply that is not used, once for each: messages are constants. */
+const ADVICE = Object.fromEntries(
+  Object.entries(FOREIGN).map(([code, what]) => [
+    code,
+    Number(code) === FORMATTED
+      ? `the reader sends ${what}, of which no door opens; set it to raw card data`
+      : `the reader sends ${what}, which is not used and was ignored`,
+  ]),
+) as Readonly<Record<ForeignCode, string>>;
 
 /** One reader's events, contacts, tamper and power. */
 export class ReaderReports {
@@ -76,10 +87,18 @@ export class ReaderReports {
       case "cryptogram":
       case "initialMac":
       case "busy":
+      case "fileStatus":
         return;
+      case "foreign":
+        return this.#foreign(reply.code);
       default:
         return reply satisfies never;
     }
+  }
+
+  /** Refused by name: an installer should know why nothing comes of it. */
+  #foreign(code: ForeignCode): void {
+    this.#log(code === FORMATTED ? "error" : "warn", ADVICE[code]);
   }
 
   #card({ bits, data }: Extract<Reply, { kind: "raw" }>, receivedMonotonicMs: number): void {

@@ -9,36 +9,18 @@ import { capabilitiesOf } from "./capabilities.ts";
 import { FileSink, type SimulatedFile } from "./file_sink.ts";
 import { Lamp, type SimulatedLed } from "./lamp.ts";
 import { layReply, type ReceivedCommand } from "./frames.ts";
-import type { SimulatedReaderFaults, SimulatedReaderOptions } from "./options.ts";
+import type {
+  SimulatedBeep,
+  SimulatedReaderFaults,
+  SimulatedReaderOptions,
+  SimulatedText,
+} from "./options.ts";
 import { RelayBank } from "./relays.ts";
+import { type Body, Senses } from "./senses.ts";
 import { SecureReader, type SecureReply } from "./secure_channel.ts";
 
 /** A device drops the conversation after this silence (§5.7). */
 const SESSION_MS = 8_000;
-/** Reads that the device holds while nobody polls it; older ones are lost. */
-const BACKLOG_MAX = 64;
-
-/** A beeping order. */
-export interface SimulatedBeep {
-  /** 0 is without end. */
-  readonly count: number;
-  readonly onMs: number;
-  readonly offMs: number;
-}
-
-/** What its display was told to show. */
-export interface SimulatedText {
-  readonly text: string;
-  /** `undefined`: until something else is shown. */
-  readonly forS: number | undefined;
-}
-
-/** A reply before framing. */
-interface Body {
-  readonly code: number;
-  readonly data: readonly number[];
-}
-
 const BUSY = { code: 0x79, data: [] };
 const ACK = 0x40;
 const NAK = 0x41;
@@ -74,14 +56,9 @@ export class SimulatedOsdpReader {
   /** What COMSET changes once the answer to it is out. */
   #moving: { readonly address: number; readonly baudRate: number } | undefined;
   #firmware = [1, 4, 2];
-  readonly #inputs: boolean[];
-  readonly #reads: { code: number; data: number[] }[] = [];
+  readonly #senses: Senses;
   readonly #beepListeners = new Set<(beep: SimulatedBeep, atMs: number) => void>();
   readonly #commandListeners = new Set<(code: number, sequence: number, atMs: number) => void>();
-  #tamper = false;
-  #powerFailed = false;
-  #localChanged = false;
-  #inputsChanged = false;
   /** `undefined` until a command with sequence 0 begins a conversation. */
   #lastSequence: number | undefined;
   #lastReply: Uint8Array | undefined;
@@ -102,7 +79,7 @@ export class SimulatedOsdpReader {
       options.installMode ?? false,
       Uint8Array.from([...this.#identity().slice(0, 8)]),
     );
-    this.#inputs = Array.from({ length: options.inputs ?? 2 }, () => false);
+    this.#senses = new Senses(options.inputs ?? 2);
     this.#relays = new RelayBank(options.outputs ?? 2, clock);
     this.#lamp = new Lamp(clock);
     this.#sink = options.file && new FileSink(options.file, (rebootMs) => {
@@ -153,7 +130,13 @@ export class SimulatedOsdpReader {
    * for the next poll, however late that comes.
    */
   present(bits: number, data: Uint8Array): void {
-    this.#hold(0x50, [0, 0, bits & 0xff, bits >> 8, ...data.subarray(0, Math.ceil(bits / 8))]);
+    this.#senses.hold(0x50, [
+      0,
+      0,
+      bits & 0xff,
+      bits >> 8,
+      ...data.subarray(0, Math.ceil(bits / 8)),
+    ]);
   }
 
   /** Presses keys, `0`–`9`, `*`, `#`. */
@@ -162,31 +145,27 @@ export class SimulatedOsdpReader {
       if (key === "*") return 0x7f;
       return key === "#" ? 0x0d : key.charCodeAt(0);
     });
-    this.#hold(0x53, [0, digits.length, ...digits]);
+    this.#senses.hold(0x53, [0, digits.length, ...digits]);
   }
 
   /** Reads that wait for a poll. */
   get waitingReads(): number {
-    return this.#reads.length;
+    return this.#senses.waitingReads;
   }
 
   /** Closes or opens a contact. */
   setInput(index: number, active: boolean): void {
-    if (this.#inputs[index] === active) return;
-    this.#inputs[index] = active;
-    this.#inputsChanged = true;
+    this.#senses.setInput(index, active);
   }
 
   /** Opens or closes its housing. */
   setTamper(active: boolean): void {
-    this.#localChanged ||= this.#tamper !== active;
-    this.#tamper = active;
+    this.#senses.setTamper(active);
   }
 
   /** Takes its power supply away or gives it back (it goes on from a battery). */
   setPowerFailed(failed: boolean): void {
-    this.#localChanged ||= this.#powerFailed !== failed;
-    this.#powerFailed = failed;
+    this.#senses.setPowerFailed(failed);
   }
 
   /** Whether relay `index` is on. */
@@ -225,7 +204,7 @@ export class SimulatedOsdpReader {
     this.#lastSequence = undefined;
     this.#lastReply = undefined;
     this.#security.drop();
-    this.#reads.length = 0;
+    this.#senses.release();
     this.#relays.release();
     this.#lamp.release();
     this.#sink?.release();
@@ -319,17 +298,12 @@ export class SimulatedOsdpReader {
     return layReply(sealed ? { ...frame, mac: seal } : frame);
   }
 
-  #hold(code: number, data: number[]): void {
-    if (this.#reads.length === BACKLOG_MAX) this.#reads.shift();
-    this.#reads.push({ code, data });
-  }
-
   #obey(code: number, data: Uint8Array): Body {
     if (this.#unknown.has(code)) return { code: NAK, data: [3] };
     const wrongLength = { code: NAK, data: [2] };
     switch (code) {
       case 0x60:
-        return data.length === 0 ? this.#news() : wrongLength;
+        return data.length === 0 ? this.#senses.news() : wrongLength;
       case 0x61:
         return data.length === 1 ? { code: 0x45, data: this.#identity() } : wrongLength;
       case 0x62:
@@ -337,11 +311,9 @@ export class SimulatedOsdpReader {
           ? { code: 0x46, data: capabilitiesOf(this.#options, this.#security) }
           : wrongLength;
       case 0x64:
-        this.#localChanged = false;
-        return data.length === 0 ? { code: 0x48, data: this.#local() } : wrongLength;
+        return data.length === 0 ? this.#senses.local() : wrongLength;
       case 0x65:
-        this.#inputsChanged = false;
-        return data.length === 0 ? { code: 0x49, data: this.#inputs.map(Number) } : wrongLength;
+        return data.length === 0 ? this.#senses.contacts() : wrongLength;
       case 0x66:
         return data.length === 0 ? { code: 0x4a, data: this.#relays.states() } : wrongLength;
       case 0x67:
@@ -405,25 +377,9 @@ export class SimulatedOsdpReader {
     return { code: 0x54, data: [address, ...rate] };
   }
 
-  #news(): Body {
-    if (this.#localChanged) {
-      this.#localChanged = false;
-      return { code: 0x48, data: this.#local() };
-    }
-    if (this.#inputsChanged) {
-      this.#inputsChanged = false;
-      return { code: 0x49, data: this.#inputs.map(Number) };
-    }
-    return this.#reads.shift() ?? { code: ACK, data: [] };
-  }
-
   #identity(): number[] {
     const serial = [0, 8, 16, 24].map((shift) => (this.#serial >>> shift) & 0xff);
     return [0x0a, 0x00, 0x17, 1, 1, ...serial, ...this.#firmware];
-  }
-
-  #local(): number[] {
-    return [Number(this.#tamper), Number(this.#powerFailed)];
   }
 
   #beep(data: Uint8Array): Body {

@@ -3,9 +3,14 @@
  *
  * @module
  */
-export { type SimulatedBeep, SimulatedOsdpReader, type SimulatedText } from "./device.ts";
+export { SimulatedOsdpReader } from "./device.ts";
 export type { SimulatedFile, SimulatedFileOptions } from "./file_sink.ts";
 export type { ReceivedCommand } from "./frames.ts";
 export type { SimulatedColour, SimulatedLed } from "./lamp.ts";
-export type { SimulatedReaderFaults, SimulatedReaderOptions } from "./options.ts";
+export type {
+  SimulatedBeep,
+  SimulatedReaderFaults,
+  SimulatedReaderOptions,
+  SimulatedText,
+} from "./options.ts";
 export { type SimulatedOsdpLine, simulateOsdpReaders } from "./line.ts";

@@ -63,3 +63,18 @@ export interface SimulatedReaderFaults {
   /** This many more replies in the secure channel have a wrong MAC, and a right check. */
   forgedReplies: number;
 }
+
+/** A beeping order. */
+export interface SimulatedBeep {
+  /** 0 is without end. */
+  readonly count: number;
+  readonly onMs: number;
+  readonly offMs: number;
+}
+
+/** What its display was told to show. */
+export interface SimulatedText {
+  readonly text: string;
+  /** `undefined`: until something else is shown. */
+  readonly forS: number | undefined;
+}
