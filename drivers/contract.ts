@@ -124,9 +124,13 @@ export interface SerialDriverHost {
   readonly log: DriverLog;
   /**
    * Opens the line. The driver calls it again after a `disconnected`, with back-off, for as long as
-   * it lives: a pulled adapter comes back without a restart.
+   * it lives: a pulled adapter comes back without a restart. `change` is for a device that was told to
+   * speak otherwise than box.yaml says; the port's settings show whether the host could do it.
    */
-  readonly openPort: (signal: AbortSignal) => Promise<SerialPort>;
+  readonly openPort: (
+    signal: AbortSignal,
+    change?: Partial<SerialDefaults>,
+  ) => Promise<SerialPort>;
   /** Lines for a reader's LED and buzzer where it has no commands for them; absent where there are none. */
   readonly gpio?: GpioHost;
 }

@@ -158,7 +158,7 @@ function serialHost(
   return {
     clock: hosts.clock,
     log: driverLog(hosts.log.part(bus.id)),
-    openPort: (abort) => hosts.serial.open(settings, abort),
+    openPort: (abort, change) => hosts.serial.open({ ...settings, ...change }, abort),
     gpio: byChip(expanders, "gpio", hosts.gpio),
   };
 }

@@ -67,6 +67,11 @@ export class Agenda {
     return this.#requests.put(command, replyMs);
   }
 
+  /** Everything that a reader which may have forgotten must be told again is to be said. */
+  restore(useLed: boolean): void {
+    this.#orders.restore(useLed);
+  }
+
   /** The conversation begins anew. */
   clear(): void {
     this.#steps = [];

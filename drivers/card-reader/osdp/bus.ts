@@ -1,6 +1,5 @@
 /**
- * Owns one RS-485 line: opens it, opens it again when it is lost, gives each reader its turn, and
- * hands each reply to the reader that was asked. Everything on the injected clock; between the bytes
+ * Owns one RS-485 line: gives each reader its turn, and hands each reply to the reader that was asked. Everything on the injected clock; between the bytes
  * of a card and the listener's call there is no await.
  *
  * @module
@@ -8,11 +7,15 @@
 import { type Cancel, HalError, type SerialChunk, type SerialPort } from "../../../hal/mod.ts";
 import type { CardReader, ReaderBus, SerialDriverHost } from "../../contract.ts";
 import { type Frame, FrameDecoder } from "./frame.ts";
-import { checkKey, keySource, OsdpKeyError } from "./key.ts";
+import { type Bench, installKey } from "./install_key.ts";
+import { keySource } from "./key.ts";
 import { BITS_A_CHARACTER, INTER_CHARACTER_MS, QUIET_CHARACTERS } from "./line_times.ts";
 import type { OsdpOptions } from "./options.ts";
+import { type Communication, setCommunication } from "./communication.ts";
 import type { Conversation } from "./conversation.ts";
+import { PortKeeper } from "./port_keeper.ts";
 import { OsdpReader } from "./reader.ts";
+import { type OsdpText, showText } from "./text.ts";
 
 /** Longest that silence is waited for: a device that never stops talking must not stop the others. */
 const QUIET_WAIT_MS_MAX = 50;
@@ -26,11 +29,6 @@ const MISSED_GAP_MS = 40;
 const FAILING_RETRY_MS = 1_000;
 /** Frames that may go before polls in a row: orders must not keep every reader from being heard. */
 const URGENT_RUN_MAX = 8;
-/** How long an installer has for bringing a reader into installation mode. */
-const INSTALL_MS_MAX = 60_000;
-const REOPEN_MS_MIN = 250;
-const REOPEN_MS_MAX = 5_000;
-
 /** What a line has seen, for metrics and diagnosis. */
 export interface OsdpBusCounts {
   readonly sent: number;
@@ -67,11 +65,24 @@ export class OsdpBus implements ReaderBus {
   #urgentRun = 0;
   #inPush = false;
   #running: Promise<void> = Promise.resolve();
-  readonly #counts = { sent: 0, answered: 0, missed: 0, stray: 0, reopened: 0 };
+  readonly #keeper: PortKeeper;
+  readonly #counts = { sent: 0, answered: 0, missed: 0, stray: 0 };
   readonly #past = { badChecks: 0, garbageBytes: 0 };
 
   private constructor(host: SerialDriverHost, options: readonly OsdpOptions[]) {
     this.#host = host;
+    this.#keeper = new PortKeeper(
+      host,
+      {
+        opened: (port) => this.#opened(port),
+        received: (chunk) => this.#received(chunk),
+        gone: () => {
+          this.#leaveLine();
+          for (const talk of this.#talks) talk.lost("bus-lost");
+        },
+      },
+      this.#abort.signal,
+    );
     const wake = () => this.#plan();
     this.#readers = options.map((one) =>
       new OsdpReader(one, keySource(one), host.clock, host.log, wake)
@@ -98,8 +109,7 @@ export class OsdpBus implements ReaderBus {
     const end = () => void bus[Symbol.asyncDispose]();
     signal.addEventListener("abort", end, { once: true });
     bus.#abort.signal.addEventListener("abort", () => signal.removeEventListener("abort", end));
-    const first = await bus.#tryOpen();
-    bus.#running = bus.#run(first);
+    bus.#running = bus.#keeper.run(await bus.#keeper.open());
     signal.throwIfAborted();
     return bus;
   }
@@ -136,33 +146,56 @@ export class OsdpBus implements ReaderBus {
     options: { readonly from: "default" | "current"; readonly timeoutMs?: number },
     signal: AbortSignal,
   ): Promise<void> {
+    await installKey(this.#reader(address).conversation, this.#bench(signal), key, options);
+  }
+
+  /**
+   * Gives the reader at `address` another address or baud rate (COMSET). The bus follows it; box.yaml
+   * has to be told. Resolves when the reader answers there.
+   *
+   * @returns what the reader went to, which is what it had where it has switches for it.
+   * @throws {@link HalError} `unsupported`, or `timeout` when it answers neither there nor where it was;
+   * RangeError for an address that is none or taken, or for another rate than that of the others on the line.
+   */
+  async setCommunication(
+    address: number,
+    to: { readonly address?: number; readonly baudRate?: number },
+    signal: AbortSignal,
+  ): Promise<Communication> {
+    const { conversation } = this.#reader(address);
+    const taken = this.#talks.some((talk) => talk !== conversation && talk.address === to.address);
+    if (taken) throw new RangeError(`address ${to.address} belongs to another reader on this line`);
+    const baudRate = this.#port?.settings.baudRate;
+    if (baudRate === undefined) throw new HalError("disconnected", "the line is not open");
+    const others = this.#talks.length > 1 && to.baudRate !== undefined && to.baudRate !== baudRate;
+    if (others) {
+      throw new RangeError(
+        "others on the line speak at its rate; change each reader's alone on it",
+      );
+    }
+    return await setCommunication(conversation, this.#bench(signal), { address, baudRate }, to, {
+      changeRate: (rate) => this.#keeper.changeRate(rate),
+    });
+  }
+
+  /**
+   * Shows a text on the display of the reader at `address` (TEXT), for `forS` seconds or for good.
+   *
+   * @throws {@link HalError} `unsupported` when it has none; {@link OsdpRequestError}.
+   */
+  async showText(
+    address: number,
+    text: OsdpText,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await showText(this.#reader(address).conversation, this.#bench(signal), text);
+  }
+
+  /** What an installer's act needs besides the reader. */
+  #bench(signal: AbortSignal): Bench {
     signal.throwIfAborted();
     this.#abort.signal.throwIfAborted();
-    checkKey(key);
-    const { conversation } = this.#reader(address);
-    const ended = Promise.withResolvers<void>();
-    const giveUp = (error: (why: string) => unknown) =>
-      ended.reject(error(conversation.abandonInstall()));
-    conversation.install(
-      key.slice(),
-      options.from,
-      ended.resolve,
-      (why) => giveUp(() => new OsdpKeyError("refused", why)),
-    );
-    const cancel = this.#host.clock.schedule(options.timeoutMs ?? INSTALL_MS_MAX, () => {
-      giveUp((why) => new OsdpKeyError("timeout", `the key was not installed in time: ${why}`));
-    });
-    const aborted = () => giveUp(() => signal.reason);
-    const closed = () => giveUp(() => new OsdpKeyError("closed", "the bus was closed"));
-    signal.addEventListener("abort", aborted, { once: true });
-    this.#abort.signal.addEventListener("abort", closed, { once: true });
-    try {
-      await ended.promise;
-    } finally {
-      cancel();
-      signal.removeEventListener("abort", aborted);
-      this.#abort.signal.removeEventListener("abort", closed);
-    }
+    return { clock: this.#host.clock, signal, closed: this.#abort.signal };
   }
 
   /** What the line has seen so far. */
@@ -170,6 +203,7 @@ export class OsdpBus implements ReaderBus {
     const { badChecks, garbageBytes } = this.#decoder.counts;
     return {
       ...this.#counts,
+      reopened: this.#keeper.reopened,
       badChecks: this.#past.badChecks + badChecks,
       garbageBytes: this.#past.garbageBytes + garbageBytes,
     };
@@ -185,68 +219,12 @@ export class OsdpBus implements ReaderBus {
     await this.#running;
   }
 
-  async #tryOpen(): Promise<SerialPort | undefined> {
-    try {
-      return await this.#host.openPort(this.#abort.signal);
-    } catch (cause) {
-      if (!this.#abort.signal.aborted) {
-        this.#host.log("warn", "the serial port cannot be opened; trying again", {
-          cause: (cause as Error).message,
-        });
-      }
-      return undefined;
-    }
-  }
-
-  /** Serves the line, and waits for it to come back, until disposal. */
-  async #run(first: SerialPort | undefined): Promise<void> {
-    const { signal } = this.#abort;
-    let port = first;
-    let waitMs = REOPEN_MS_MIN;
-    for (;;) {
-      if (port !== undefined) {
-        waitMs = REOPEN_MS_MIN;
-        await this.#serve(port);
-      }
-      if (signal.aborted) return;
-      try {
-        await this.#host.clock.sleep(waitMs, signal);
-      } catch {
-        return;
-      }
-      waitMs = Math.min(waitMs * 2, REOPEN_MS_MAX);
-      port = await this.#tryOpen();
-      if (port !== undefined) this.#counts.reopened++;
-    }
-  }
-
-  async #serve(port: SerialPort): Promise<void> {
-    const { signal } = this.#abort;
-    try {
-      signal.throwIfAborted();
-      this.#port = port;
-      const nowMs = this.#host.clock.monotonicMs();
-      this.#lastByteMs = nowMs;
-      port.discardInput();
-      for (const talk of this.#talks) talk.connected(nowMs);
-      this.#plan();
-      for (;;) this.#received(await port.read(signal));
-    } catch (cause) {
-      if (!signal.aborted) {
-        this.#host.log("error", "the serial line is lost", { cause: (cause as Error).message });
-        this.#leaveLine();
-        for (const talk of this.#talks) talk.lost("bus-lost");
-      }
-    }
-    await this.#close(port);
-  }
-
-  async #close(port: SerialPort): Promise<void> {
-    try {
-      await port[Symbol.asyncDispose]();
-    } catch (cause) {
-      this.#host.log("warn", "the serial port did not close", { cause: (cause as Error).message });
-    }
+  #opened(port: SerialPort): void {
+    this.#port = port;
+    const nowMs = this.#host.clock.monotonicMs();
+    this.#lastByteMs = nowMs;
+    for (const talk of this.#talks) talk.connected(nowMs);
+    this.#plan();
   }
 
   #leaveLine(): void {
@@ -331,8 +309,8 @@ export class OsdpBus implements ReaderBus {
     // Bytes from before the question are no answer to it, even if they turn out to hold a frame.
     this.#decoder.discard();
     this.#urgentRun = talk.urgent ? this.#urgentRun + 1 : 0;
-    const { bytes, onWritten } = talk.next(nowMs);
-    const replyMs = this.#replyMs.get(talk)!;
+    const { bytes, onWritten, replyMs: longer = 0 } = talk.next(nowMs);
+    const replyMs = Math.max(this.#replyMs.get(talk)!, longer);
     const sendingMs = bytes.length * this.#characterMs();
     const deadlineMs = sendingMs + replyMs;
     this.#inFlight = { talk, capMs: nowMs + Math.max(deadlineMs, EXCHANGE_MS_MAX) };
@@ -340,15 +318,8 @@ export class OsdpBus implements ReaderBus {
     this.#timer = this.#host.clock.schedule(deadlineMs, () => this.#deadline());
     port.write(bytes, this.#abort.signal).then(
       () => onWritten?.(this.#host.clock.monotonicMs()),
-      (cause: unknown) => this.#writeFailed(port, cause),
+      (cause: unknown) => this.#keeper.writeFailed(port, cause),
     );
-  }
-
-  /** A line that takes no bytes is as good as gone: the port is closed, which ends the read too. */
-  #writeFailed(port: SerialPort, cause: unknown): void {
-    if (this.#abort.signal.aborted) return;
-    this.#host.log("error", "the serial line takes nothing", { cause: (cause as Error).message });
-    void this.#close(port);
   }
 
   #deadline(): void {

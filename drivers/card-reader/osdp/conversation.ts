@@ -5,7 +5,7 @@
  * @module
  */
 import type { Clock } from "../../../hal/mod.ts";
-import type { DriverLog, OfflineReason, ReaderIdentity } from "../../contract.ts";
+import type { DriverLog, OfflineReason } from "../../contract.ts";
 import { Abilities } from "./abilities.ts";
 import { Agenda, type Phase } from "./agenda.ts";
 import type { Command } from "./commands.ts";
@@ -46,58 +46,41 @@ export interface ConversationParts {
 export class Conversation {
   /** When it wants its next turn. */
   dueMs = 0;
+  /** What the reader is known to be able to do. */
+  readonly abilities: Abilities = new Abilities();
+  /** Whether it counts as online, and who it says it is. */
+  readonly presence: Presence;
+  /** What it is told next. */
+  readonly agenda: Agenda;
+  /** Its secure channel. */
+  readonly link: SecureLink;
   readonly #options: OsdpOptions;
   readonly #clock: Clock;
   readonly #log: DriverLog;
   readonly #wake: () => void;
   readonly #reports: ReaderReports;
-  readonly #orders: OrderQueue;
-  readonly #agenda: Agenda;
   readonly #exchanges: Exchanges;
   readonly #freshness = new Freshness();
-  readonly #abilities = new Abilities();
-  readonly #presence: Presence;
-  readonly #link: SecureLink;
   #phase: Phase = "probe";
   #misses = 0;
   #restarts = 0;
+
   /** Begins with nothing said. */
   constructor({ options, key, clock, log, orders, reports, wake }: ConversationParts) {
     this.#options = options;
     this.#clock = clock;
     this.#log = log;
     this.#wake = wake;
-    this.#orders = orders;
     this.#reports = reports;
-    this.#agenda = new Agenda(orders, this.#abilities, log);
+    this.agenda = new Agenda(orders, this.abilities, log);
     this.#exchanges = new Exchanges(options.address, options.check);
-    this.#link = new SecureLink(key, log);
-    this.#presence = new Presence(clock, options.offlineMs, reports, log);
-  }
-
-  /** Whether listeners were told that it is online. */
-  get online(): boolean {
-    return this.#presence.online;
-  }
-
-  /** What it is known to be able to do. */
-  get abilities(): Abilities {
-    return this.#abilities;
+    this.link = new SecureLink(key, log);
+    this.presence = new Presence(clock, options.offlineMs, reports, log);
   }
 
   /** Whom it is with. */
   get address(): number {
     return this.#exchanges.address;
-  }
-
-  /** Whether it is in the secure channel now. */
-  get secure(): boolean {
-    return this.#link.up;
-  }
-
-  /** What the reader said of itself last. */
-  get identity(): ReaderIdentity | undefined {
-    return this.#presence.identity;
   }
 
   /**
@@ -109,17 +92,10 @@ export class Conversation {
     if (this.#phase !== "online") {
       return Promise.reject(new OsdpRequestError("offline", "the reader is offline"));
     }
-    const answer = this.#agenda.request(command, replyMs);
-    this.#hurry();
+    const answer = this.agenda.request(command, replyMs);
+    this.dueMs = Math.min(this.dueMs, this.#clock.monotonicMs());
+    this.#wake();
     return answer;
-  }
-
-  /**
-   * While a reader wants a file and nothing else, it is polled only so often, in ms, and requests
-   * follow each other at once. `undefined` ends that.
-   */
-  setPace(paceMs: number | undefined): void {
-    this.#agenda.paceMs = paceMs;
   }
 
   /** The reader is at another address from now on, or at another baud rate: it is offline until it answers. */
@@ -128,15 +104,10 @@ export class Conversation {
     this.#startAnew();
   }
 
-  #hurry(): void {
-    this.dueMs = Math.min(this.dueMs, this.#clock.monotonicMs());
-    this.#wake();
-  }
-
   /** Asks for the contacts, if it is connected already: an unchanged one is not reported again. */
   refreshInputs(): void {
     if (this.#phase === "probe" || this.#phase === "secure") return;
-    this.#agenda.add({ kind: "inputStatus" });
+    this.agenda.add({ kind: "inputStatus" });
   }
 
   /** Whether it has stopped answering, so that its turns must not cost its neighbours much. */
@@ -152,7 +123,7 @@ export class Conversation {
   /** Whether something waits for it that goes before any poll. */
   get urgent(): boolean {
     return (this.#phase === "online" || this.#phase === "drain") &&
-      this.#exchanges.current === undefined && this.#agenda.urgent;
+      this.#exchanges.current === undefined && this.agenda.urgent;
   }
 
   /** Whether a read that it hands over now may be from while it was not heard; counts those. */
@@ -173,7 +144,7 @@ export class Conversation {
       this.#log("warn", "an order was not answered in time; the reader is started anew");
       this.#restart();
     }
-    return this.#exchanges.begin(this.#agenda.next(this.#phase, nowMs), this.#link);
+    return this.#exchanges.begin(this.agenda.next(this.#phase, nowMs), this.link);
   }
 
   /** Takes a frame while a reply is awaited. `false`: it is no reply to what was sent. */
@@ -184,11 +155,11 @@ export class Conversation {
     const busy = match === "busy";
     const verdict = busy
       ? plainMessage(frame)
-      : this.#link.read(frame, exchange.command, receivedMs);
+      : this.link.read(frame, exchange.command, receivedMs);
     if (verdict.kind === "stray") return false;
     this.#misses = 0;
-    const hurried = this.#phase === "start" || this.#phase === "secure" || this.#agenda.hurried;
-    this.dueMs = receivedMs + (hurried ? 0 : this.#agenda.paceMs ?? this.#options.pollMs);
+    const hurried = this.#phase === "start" || this.#phase === "secure" || this.agenda.hurried;
+    this.dueMs = receivedMs + (hurried ? 0 : this.agenda.paceMs ?? this.#options.pollMs);
     if (verdict.kind !== "message") {
       this.#turned(verdict, receivedMs);
       return true;
@@ -205,8 +176,8 @@ export class Conversation {
       this.#checkOffline(receivedMs, "protocol");
       return true;
     }
-    this.#freshness.heardAfter(this.#presence.heard(receivedMs));
-    if (this.#phase === "online" && reply?.kind !== "nak") this.#presence.sound(receivedMs);
+    this.#freshness.heardAfter(this.presence.heard(receivedMs));
+    if (this.#phase === "online" && reply?.kind !== "nak") this.presence.sound(receivedMs);
     if (reply?.kind === "nak") {
       this.#refused(exchange, reply, receivedMs);
     } else {
@@ -226,20 +197,20 @@ export class Conversation {
     done: () => void,
     failed: (why: string) => void,
   ): void {
-    this.#link.install(key, from, done, failed);
+    this.link.install(key, from, done, failed);
     this.#startAnew();
   }
 
   /** Gives an installation up and goes back to what was configured; says what was in its way. */
   abandonInstall(): string {
-    const why = this.#link.abandon();
+    const why = this.link.abandon();
     this.#startAnew();
     return why;
   }
 
   #startAnew(): void {
     this.#restart();
-    this.#presence.went("protocol");
+    this.presence.went("protocol");
     this.dueMs = this.#clock.monotonicMs();
     this.#wake();
   }
@@ -262,12 +233,12 @@ export class Conversation {
     this.#restart();
     this.#misses = 0;
     this.dueMs = 0;
-    this.#presence.went(reason);
+    this.presence.went(reason);
   }
 
   /** Says that the line is there: from now on silence is the reader's own. */
   connected(nowMs: number): void {
-    this.#presence.connected(nowMs);
+    this.presence.connected(nowMs);
     this.dueMs = nowMs;
   }
 
@@ -287,7 +258,7 @@ export class Conversation {
       case "lost":
         this.#log("warn", "the secure session is lost and made anew", { cause: verdict.why });
         this.#restart();
-        this.dueMs = nowMs + this.#link.retryMs(nowMs);
+        this.dueMs = nowMs + this.link.retryMs(nowMs);
         return this.#checkOffline(nowMs, "protocol");
       case "failed":
         return this.#unsafe(nowMs);
@@ -298,60 +269,60 @@ export class Conversation {
 
   /** Puts the next step of the handshake where it is the next thing to be sent. */
   #shake(nowMs: number): void {
-    const step = this.#link.step();
+    const step = this.link.step();
     if (step === undefined) return this.#unsafe(nowMs);
-    this.#agenda.plan(step);
+    this.agenda.plan(step);
   }
 
   /** No secure channel, so no reader; it is tried again as it was configured, never with less. */
   #unsafe(nowMs: number): void {
     this.#restart();
-    this.#presence.went("protocol");
-    this.dueMs = nowMs + this.#link.retryMs(nowMs);
+    this.presence.went("protocol");
+    this.dueMs = nowMs + this.link.retryMs(nowMs);
   }
 
   #restart(): void {
-    this.#link.reset();
+    this.link.reset();
     this.#phase = "probe";
     this.#exchanges.restart();
-    this.#agenda.clear();
+    this.agenda.clear();
   }
 
   #answered(exchange: Exchange, reply: Reply | undefined, receivedMs: number): void {
     this.#exchanges.end();
     if (this.#phase === "probe") {
-      this.#presence.identity = undefined;
-      if (!this.#link.active) this.#begin();
+      this.presence.identity = undefined;
+      if (!this.link.active) this.#begin();
       else {
         this.#phase = "secure";
-        this.#agenda.plan({ kind: "capabilities" });
+        this.agenda.plan({ kind: "capabilities" });
         this.dueMs = receivedMs;
       }
-    } else if (this.#phase === "secure" && this.#agenda.stepsLeft === 0) {
+    } else if (this.#phase === "secure" && this.agenda.stepsLeft === 0) {
       return this.#shake(receivedMs);
     }
-    if (reply?.kind === "identity") this.#presence.identity = identityOf(reply);
+    if (reply?.kind === "identity") this.presence.identity = identityOf(reply);
     else if (reply?.kind === "capabilities") this.#learn(reply.capabilities);
     else if (reply !== undefined) this.#reports.take(reply, receivedMs);
     this.#advance(exchange, reply);
   }
 
   #learn(capabilities: readonly Capability[]): void {
-    this.#abilities.learn(capabilities);
+    this.abilities.learn(capabilities);
     // Only who has long messages needs to know that we take them; the others may not know the command.
-    if (this.#phase === "start" && this.#abilities.sendsLongMessages) {
-      this.#agenda.add({ kind: "receiveSize", bytes: FRAME_BYTES_MAX });
+    if (this.#phase === "start" && this.abilities.sendsLongMessages) {
+      this.agenda.add({ kind: "receiveSize", bytes: FRAME_BYTES_MAX });
     }
   }
 
   /** The first reply after a restart: asks for everything else. */
   #begin(): void {
     this.#phase = "start";
-    this.#presence.begun();
-    this.#abilities.clear();
-    this.#agenda.plan(
+    this.presence.begun();
+    this.abilities.clear();
+    this.agenda.plan(
       // What it said of itself before it had proved anything is asked again.
-      ...(this.#link.active ? [{ kind: "id" } as const] : []),
+      ...(this.link.active ? [{ kind: "id" } as const] : []),
       { kind: "capabilities" },
       { kind: "localStatus" },
       { kind: "inputStatus" },
@@ -361,10 +332,10 @@ export class Conversation {
   }
 
   #advance(exchange: Exchange, reply: Reply | undefined): void {
-    if (this.#phase === "start" && this.#agenda.stepsLeft === 0) {
+    if (this.#phase === "start" && this.agenda.stepsLeft === 0) {
       this.#phase = "drain";
       this.#freshness.doubt();
-      this.#orders.restore(this.#options.led && !this.#abilities.lacks("led"));
+      this.agenda.restore(this.#options.led && !this.abilities.lacks("led"));
       return;
     }
     if (exchange.command.kind !== "poll" || !this.#freshness.polled(reply)) return;
@@ -375,7 +346,7 @@ export class Conversation {
     if (this.#phase !== "drain") return;
     this.#phase = "online";
     this.#restarts = 0;
-    this.#presence.came();
+    this.presence.came();
   }
 
   #refused(exchange: Exchange, nak: Reply & { kind: "nak" }, nowMs: number): void {
@@ -395,7 +366,7 @@ export class Conversation {
         this.#checkOffline(nowMs, "protocol");
         return;
       case NAK.unknownCommand:
-        this.#abilities.refused(kind);
+        this.abilities.refused(kind);
         this.#log(kind === "output" ? "error" : "info", "the reader does not know a command", {
           command: kind,
         });
@@ -403,12 +374,12 @@ export class Conversation {
       case NAK.secureChannelNeeded:
       case NAK.secureChannelCondition:
         // Not even its name without a secure channel: then that comes first.
-        if (this.#link.active && !this.#link.up) break;
+        if (this.link.active && !this.link.up) break;
         this.#log("error", "the reader demands a secure channel; put its key into box.yaml", {
           command: kind,
         });
         this.#restart();
-        this.#presence.went("protocol");
+        this.presence.went("protocol");
         this.dueMs = nowMs + REFUSED_WAIT_MS;
         return;
       default:
@@ -419,10 +390,10 @@ export class Conversation {
   }
 
   #checkOffline(nowMs: number, reason: OfflineReason): void {
-    if (!this.#presence.overdue(nowMs)) return;
+    if (!this.presence.overdue(nowMs)) return;
     // From here on it forgets the conversation too (8 s): only a new one can reach it.
     this.#restart();
-    this.#presence.went(reason);
+    this.presence.went(reason);
   }
 }
 

@@ -8,6 +8,7 @@ import { OsdpBus } from "./bus.ts";
 import { type OsdpOptions, OsdpOptionsSchema, parseOsdpOptions } from "./options.ts";
 
 export { OsdpBus, type OsdpBusCounts } from "./bus.ts";
+export type { Communication } from "./communication.ts";
 export {
   discoverOsdp,
   OSDP_BAUD_RATES,
@@ -31,6 +32,8 @@ export {
   type SecurityBlock,
 } from "./frame.ts";
 export { OsdpKeyError } from "./key.ts";
+export { OsdpRequestError } from "./requests.ts";
+export type { OsdpText } from "./text.ts";
 export { type OsdpOptions, OsdpOptionsSchema, parseOsdpOptions } from "./options.ts";
 
 export type { Capability } from "./replies.ts";

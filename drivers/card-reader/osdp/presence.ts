@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../../../hal/mod.ts";
+import type { Cancel, Clock } from "../../../hal/mod.ts";
 import type { DriverLog, OfflineReason, ReaderIdentity } from "../../contract.ts";
 import type { ReaderReports } from "./reports.ts";
 
@@ -18,6 +18,7 @@ export class Presence {
   #lastReplyMs: number;
   /** When it last was what it should be; chatter that leads nowhere does not count. */
   #soundMs: number;
+  readonly #onCame = new Set<() => void>();
   /** What was last told to listeners. */
   #announced: boolean | undefined;
 
@@ -34,6 +35,12 @@ export class Presence {
   /** Whether listeners were told that it is online. */
   get online(): boolean {
     return this.#announced === true;
+  }
+
+  /** Calls back when it comes online. */
+  onCame(listener: () => void): Cancel {
+    this.#onCame.add(listener);
+    return () => this.#onCame.delete(listener);
   }
 
   /** The line is there: from now on silence is the reader's own. */
@@ -70,6 +77,7 @@ export class Presence {
     this.#announced = true;
     this.#log("info", "reader online", { firmware: this.identity?.firmware ?? "unknown" });
     this.#reports.events.emit({ kind: "online", identity: this.identity });
+    for (const listener of this.#onCame) listener();
   }
 
   /** It is offline; listeners are told unless they know. */

@@ -25,7 +25,6 @@ const INPUTS_MAX = 32;
 
 /** One reader on a bus. */
 export class OsdpReader implements CardReader {
-  readonly address: number;
   /** What is said on the line; for the bus. */
   readonly conversation: Conversation;
   readonly #options: OsdpOptions;
@@ -44,7 +43,6 @@ export class OsdpReader implements CardReader {
     log: DriverLog,
     wake: () => void,
   ) {
-    this.address = options.address;
     this.#options = options;
     this.#clock = clock;
     this.#log = quietLog(
@@ -64,12 +62,17 @@ export class OsdpReader implements CardReader {
     });
   }
 
+  /** Where it is spoken to. */
+  get address(): number {
+    return this.conversation.address;
+  }
+
   readonly #fault = (cause: unknown): void => {
     this.#log("error", "a listener failed", { cause: String(cause) });
   };
 
   online(): boolean {
-    return this.conversation.online;
+    return this.conversation.presence.online;
   }
 
   onEvent(listener: (event: ReaderEvent) => void): Cancel {

@@ -1,8 +1,16 @@
 import assert from "node:assert/strict";
 import type { Cancel } from "../../../hal/mod.ts";
-import { type MemoryLineOptions, memorySerialLine, VirtualClock } from "../../../hal/sim/mod.ts";
+import type { SerialPort } from "../../../hal/mod.ts";
+import {
+  type MemoryLineOptions,
+  memorySerialLine,
+  rs485Line,
+  type Rs485Station,
+  VirtualClock,
+} from "../../../hal/sim/mod.ts";
 import {
   type SimulatedOsdpLine,
+  type SimulatedOsdpReader,
   type SimulatedReaderOptions,
   simulateOsdpReaders,
 } from "../../../hal/sim/osdp_reader/mod.ts";
@@ -55,6 +63,8 @@ export async function openRig(
     /** Keys of the driver's options, by address. */
     readonly keys?: Readonly<Record<number, string>>;
     readonly interfere?: MemoryLineOptions["interfere"];
+    /** Wraps each port that the driver opens, such as to record it. */
+    readonly tap?: (port: SerialPort, clock: VirtualClock) => SerialPort;
   } = {},
 ): Promise<Rig> {
   const clock = new VirtualClock();
@@ -80,18 +90,11 @@ export async function openRig(
           current = simulateOsdpReaders(memory.b, clock, readers, abort.signal);
         }
         opened = true;
-        return Promise.resolve(memory.a);
+        return Promise.resolve(options.tap?.(memory.a, clock) ?? memory.a);
       },
     },
     [...readers.map((one) => one.address), ...(options.absent ?? [])]
-      .map((address) => {
-        const key = options.keys?.[address];
-        return parseOsdpOptions({
-          address,
-          ...(key === undefined ? {} : { key }),
-          ...options.driver,
-        });
-      }),
+      .map((address) => driverOptions(address, options)),
     abort.signal,
   );
   for (const { address } of readers) {
@@ -116,6 +119,118 @@ export async function openRig(
       abort.abort();
     },
   };
+}
+
+function driverOptions(
+  address: number,
+  { keys, driver }: {
+    readonly keys?: Readonly<Record<number, string>> | undefined;
+    readonly driver?: object | undefined;
+  },
+) {
+  const key = keys?.[address];
+  return parseOsdpOptions({ address, ...(key === undefined ? {} : { key }), ...driver });
+}
+
+/** As {@link openRig}, on a line whose bytes take their time and on which each reader has its own transceiver. */
+export interface LineRig extends AsyncDisposable {
+  readonly clock: VirtualClock;
+  readonly bus: OsdpBus;
+  /** In the order that they were given, wherever COMSET takes them. */
+  readonly devices: readonly SimulatedOsdpReader[];
+  readonly logs: string[];
+  readonly events: string[];
+  /** Puts another station on the line, such as one that babbles. */
+  join(): Rs485Station;
+  /** Pulls the adapter; it can be opened again `absentMs` later. */
+  unplug(absentMs: number): void;
+  /** Ends the box's program and starts it anew: another bus on the same line. */
+  restart(): Promise<OsdpBus>;
+}
+
+/** Opens a bus with a driver for each of `readers`, on a line at `baudRate`. */
+export async function openLineRig(
+  readers: readonly SimulatedReaderOptions[],
+  options: {
+    readonly baudRate: number;
+    readonly driver?: object;
+    readonly keys?: Readonly<Record<number, string>>;
+  },
+): Promise<LineRig> {
+  const { baudRate } = options;
+  const clock = new VirtualClock();
+  const abort = new AbortController();
+  const logs: string[] = [];
+  const events: string[] = [];
+  const line = rs485Line(clock);
+  const devices = readers.map((one) => {
+    const station = line.join(one.baudRate ?? baudRate);
+    const simulated = simulateOsdpReaders(station, clock, [{ baudRate, ...one }], abort.signal);
+    const device = simulated.readers[0]!;
+    device.onMove((_address, rate) => station.setBaudRate(rate));
+    return device;
+  });
+  let box: Rs485Station | undefined;
+  let absentUntilMs = 0;
+  const open = async () => {
+    const bus = await OsdpBus.open(
+      {
+        clock,
+        log: (level, message, fields) =>
+          logs.push(`${level}: ${message} ${JSON.stringify(fields)}`),
+        openPort: (_signal, change) => {
+          if (clock.monotonicMs() < absentUntilMs) return Promise.reject(new Error("no adapter"));
+          box = line.join(change?.baudRate ?? baudRate);
+          return Promise.resolve(box);
+        },
+      },
+      readers.map((one) => driverOptions(one.address, options)),
+      abort.signal,
+    );
+    for (const { address } of readers) {
+      bus.reader(address).onEvent((event) => events.push(textOf(address, event)));
+    }
+    return bus;
+  };
+  let bus = await open();
+  return {
+    clock,
+    get bus() {
+      return bus;
+    },
+    devices,
+    logs,
+    events,
+    join: () => line.join(baudRate),
+    unplug: (absentMs) => {
+      absentUntilMs = clock.monotonicMs() + absentMs;
+      box?.unplug();
+    },
+    restart: async () => {
+      await bus[Symbol.asyncDispose]();
+      bus = await open();
+      return bus;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await bus[Symbol.asyncDispose]();
+      abort.abort();
+    },
+  };
+}
+
+/** Steps the clock until `promise` is settled, at most `withinMs`. */
+export async function settle<T>(
+  { clock }: { readonly clock: VirtualClock },
+  promise: Promise<T>,
+  withinMs: number,
+): Promise<T> {
+  let over = false;
+  promise.then(() => over = true, () => over = true);
+  for (let waitedMs = 0; !over; waitedMs += 10) {
+    assert.ok(waitedMs < withinMs, `not over within ${withinMs} ms`);
+    await clock.advance(10);
+  }
+  return await promise;
 }
 
 /** Presents a card until it is told, which it must be within 10 s. */

@@ -6,7 +6,7 @@ export function capabilitiesOf(
   options: SimulatedReaderOptions,
   { installMode, key }: Pick<SecureReader, "installMode" | "key">,
 ): number[] {
-  const { inputs = 2, outputs = 2, display, clearOnly, receiveBytes } = options;
+  const { inputs = 2, outputs = 2, display, clearOnly, receiveBytes, largestMessage } = options;
   const underDefaultKey = installMode && key === undefined;
   return [
     ...[1, inputs === 0 ? 0 : 1, inputs],
@@ -18,5 +18,6 @@ export function capabilitiesOf(
     ...[8, options.checksumOnly ? 0 : 1, 0],
     ...[9, clearOnly ? 0 : 1, Number(underDefaultKey)],
     ...(receiveBytes === undefined ? [] : [10, receiveBytes & 0xff, receiveBytes >> 8]),
+    ...(largestMessage === undefined ? [] : [11, largestMessage & 0xff, largestMessage >> 8]),
   ];
 }

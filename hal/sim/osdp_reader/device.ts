@@ -148,6 +148,11 @@ export class SimulatedOsdpReader {
     this.#senses.hold(0x53, [0, digits.length, ...digits]);
   }
 
+  /** Hands any reply over to a poll, right or wrong. */
+  hand(code: number, data: readonly number[]): void {
+    this.#senses.hold(code, data);
+  }
+
   /** Reads that wait for a poll. */
   get waitingReads(): number {
     return this.#senses.waitingReads;

@@ -128,6 +128,7 @@ class Line {
     const { faults } = device;
     if (faults.loseReplies > 0) {
       faults.loseReplies--;
+      device.answered();
       return;
     }
     const frame = reply.slice();

@@ -38,6 +38,8 @@ export interface SimulatedReaderOptions {
   readonly display?: boolean;
   /** Longest frame that it takes, in bytes, as it tells. Default: it does not tell. */
   readonly receiveBytes?: number;
+  /** Longest message that it has for the controller, in bytes, as it tells. Default: it does not tell. */
+  readonly largestMessage?: number;
   /** It takes files. */
   readonly file?: SimulatedFileOptions;
 }
