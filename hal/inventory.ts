@@ -12,11 +12,14 @@ export type FoundKind =
 /** One device of the machine, whether or not Gatehouse uses it. */
 export interface FoundDevice {
   readonly kind: FoundKind;
-  /** Where it is now: `/dev/ttyUSB0`, `gpiochip0`. */
+  /** Where it is now: `/dev/ttyUSB0`, `/dev/gpiochip0`; without a device file its name: `w1_bus_master1`. */
   readonly path: string;
-  /** What names the same device after a reboot or in another socket: `/dev/serial/by-id/…`, a chip's label. Falls back to `path`. */
+  /**
+   * What names the same device after a reboot, and with a serial number in another socket:
+   * `/dev/serial/by-id/…`, a chip's label, `usb:0403:6001:A50285BI:if00`. Falls back to `path`.
+   */
   readonly stable: string;
-  /** For a person: maker and model as the device or its driver tells. */
+  /** For a person: maker and model as the device or its driver tells, printable, at most 100 characters. */
   readonly description: string;
   /** USB ids, where it is a USB device. */
   readonly usb?: {

@@ -155,6 +155,17 @@ function openChip(chip: string): { fd: number; name: string; lines: number } {
   throw new HalError("not-found", `GPIO chip ${chip}: there is none of this name or label`);
 }
 
+/** A chip's label, `undefined` when it may not be opened. `name` is such as `gpiochip0`. */
+export function chipLabel(name: string): string | undefined {
+  const fd = libc().open(cPath(`/dev/${name}`), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return undefined;
+  const info = new Uint8Array(GPIO_LAYOUT.chipInfo.bytes);
+  const known = libc().ioctl(fd, GPIO_IOCTL.chipInfo, info) >= 0;
+  libc().close(fd);
+  const { label, labelBytes } = GPIO_LAYOUT.chipInfo;
+  return known ? cString(info.subarray(label, label + labelBytes)) : undefined;
+}
+
 class LinuxGpioLine implements GpioLine {
   readonly settings: GpioSettings;
   readonly #fd: number;

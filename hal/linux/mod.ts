@@ -13,6 +13,7 @@ export {
   type ListedHid,
   type OpenHid,
 } from "./hid.ts";
+export { type InventoryOptions, linuxInventory } from "./inventory.ts";
 export { linuxMachine } from "./machine.ts";
 export {
   GuardClient,

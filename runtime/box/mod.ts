@@ -7,3 +7,4 @@ export * from "./box.ts";
 export * from "./corrected_clock.ts";
 export * from "./door_modes.ts";
 export * from "./metrics.ts";
+export { recordPlugs } from "./record_plugs.ts";

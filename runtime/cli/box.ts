@@ -5,6 +5,7 @@ import {
   linuxConnectUnix,
   linuxGpioHost,
   linuxHidHost,
+  linuxInventory,
   linuxSerialHost,
   startGuard,
 } from "../../hal/linux/mod.ts";
@@ -12,7 +13,7 @@ import { ABSENT, VirtualGpio } from "../../hal/sim/mod.ts";
 import { loadIdentity, startSync, type SyncHandle } from "../../sync/mod.ts";
 import type { BoxEvent, BoxStatus } from "../../sync/wire/mod.ts";
 import { answerLocal, type LocalApi } from "../api/mod.ts";
-import { Box, BoxMetrics, CorrectedClock, DoorModes } from "../box/mod.ts";
+import { Box, BoxMetrics, CorrectedClock, DoorModes, recordPlugs } from "../box/mod.ts";
 import type { ResolvedConfig } from "../config/mod.ts";
 import { type Journal, openJournal } from "../journal/mod.ts";
 import { driverLog, jsonLog, type Log, LOG_LEVELS, type LogLevel } from "../log.ts";
@@ -120,6 +121,7 @@ async function runBox(
   keeper.onChange((policy) => box.setPolicy(policy?.compiled));
   await record(journal, log, { kind: "box.started", version: VERSION });
   stack.defer(() => record(journal, log, { kind: "box.stopped" }));
+  stack.use(watchPlugs(clock, journal, log));
 
   let sync: SyncHandle | undefined;
   const status = (): BoxStatus => ({
@@ -207,6 +209,22 @@ async function openGuard(
     clock,
     log: driverLog(log),
   }, signal);
+}
+
+/** Records what is plugged in and pulled out, until disposal. */
+function watchPlugs(clock: CorrectedClock, journal: Journal, log: Log): AsyncDisposable {
+  const stop = new AbortController();
+  const watching = recordPlugs(linuxInventory({ clock }), {
+    clock,
+    log: log.part("devices"),
+    record: (event) => void record(journal, log, event),
+  }, stop.signal).catch((cause) => log.error("plugs are not watched", { cause: String(cause) }));
+  return {
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await watching;
+    },
+  };
 }
 
 async function record(journal: Journal, log: Log, event: BoxEvent): Promise<void> {

@@ -1,5 +1,5 @@
-import { linuxMachine } from "../../hal/linux/mod.ts";
-import type { Clock, DeviceInventory } from "../../hal/mod.ts";
+import { linuxInventory, linuxMachine } from "../../hal/linux/mod.ts";
+import type { Clock } from "../../hal/mod.ts";
 import { loadIdentity, probeDistrict, SyncError } from "../../sync/mod.ts";
 import type { ResolvedConfig } from "../config/mod.ts";
 import {
@@ -68,7 +68,7 @@ export async function doctorCommand(args: string[], signal: AbortSignal): Promis
     {
       clock,
       machine: linuxMachine(root === undefined ? {} : { root }),
-      inventory: NOTHING_FOUND,
+      inventory: linuxInventory({ clock, ...(root === undefined ? {} : { root }) }),
       serial: devices.serial,
       gpio: devices.gpio,
       finders: readerFinders(clock),
@@ -99,11 +99,6 @@ export async function doctorCommand(args: string[], signal: AbortSignal): Promis
   }
   return findings.some((finding) => finding.severity === "fault") ? EXIT.failed : EXIT.ok;
 }
-
-const NOTHING_FOUND: DeviceInventory = {
-  list: () => Promise.resolve([]),
-  async *watch() {},
-};
 
 /** Asks the district that this box is enrolled with; `undefined` when it is with none. */
 async function reachDistrict(
