@@ -17,6 +17,8 @@
 export interface Wanted {
   /** Version for people. */
   readonly version: string;
+  /** The target's path in the repository. */
+  readonly path: string;
   /** SHA-256 of the target, in hex: its identity. */
   readonly sha256: string;
   /** The district's name of what asked for it, for its reports. */
@@ -119,7 +121,8 @@ export const STAGE_ATTEMPTS_MAX = 3;
 export function resume(state: UpdateState): readonly UpdateStep[] {
   switch (state.at) {
     case "idle":
-      return [];
+      // Whoever was to hear of it may not have.
+      return state.last === undefined ? [] : [{ kind: "report", last: state.last }];
     case "fetching":
       return [{ kind: "fetch", wanted: state.wanted, attempt: state.attempts }];
     case "staging":

@@ -9,8 +9,8 @@ import {
   type Wanted,
 } from "./machine.ts";
 
-const wanted: Wanted = { version: "0.2.0", sha256: "aa", action: "7" };
-const other: Wanted = { version: "0.3.0", sha256: "bb", action: "8" };
+const wanted: Wanted = { version: "0.2.0", path: "app/0.2.0/a", sha256: "aa", action: "7" };
+const other: Wanted = { version: "0.3.0", path: "app/0.3.0/a", sha256: "bb", action: "8" };
 const states = {
   idle: { at: "idle" },
   fetching: { at: "fetching", wanted, attempts: 1 },
@@ -116,7 +116,11 @@ Deno.test("whatever happens in whatever order, an update ends, and never confirm
   const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
   console.log(`seed ${seed}`);
   let random = seed;
-  const below = (n: number) => (random = (random * 1_664_525 + 1_013_904_223) >>> 0) % n;
+  const below = (n: number) => {
+    random = (Math.imul(random, 1_664_525) + 1_013_904_223) >>> 0;
+    // The low bits of such a generator alternate.
+    return Math.floor(random / 2 ** 32 * n);
+  };
   const all = Object.values(events);
   for (let walk = 0; walk < 2_000; walk++) {
     let state: UpdateState = states.idle;
