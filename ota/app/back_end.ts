@@ -47,14 +47,17 @@ export class AppBackEnd implements BackEnd {
     Deno.mkdirSync(options.dir, { recursive: true, mode: 0o700 });
   }
 
+  /** The slot that the starter named. */
   running(): string | undefined {
     return this.#options.running;
   }
 
+  /** What the starter has noted. */
   gaveUpOn(): string | undefined {
     return this.#options.slots.gaveUpOn();
   }
 
+  /** Brings the release's tar: by a delta from one that is here, else whole. */
   async fetch(wanted: Wanted, signal: AbortSignal): Promise<void> {
     const { slots, trust, dir, tools, arch } = this.#options;
     if (slots.has(wanted.sha256)) return;
@@ -86,6 +89,7 @@ export class AppBackEnd implements BackEnd {
       }), signal);
   }
 
+  /** Unpacks the tar into a slot; only a slot that is whole and durable has its name. */
   async stage(wanted: Wanted, signal: AbortSignal): Promise<void> {
     const { slots, tools } = this.#options;
     if (slots.has(wanted.sha256)) return;
@@ -101,6 +105,7 @@ export class AppBackEnd implements BackEnd {
     }, signal);
   }
 
+  /** Puts the slot on trial and asks for a start. */
   async switch(wanted: Wanted): Promise<void> {
     const { slots, restart } = this.#options;
     if (!slots.has(wanted.sha256)) {
@@ -111,12 +116,14 @@ export class AppBackEnd implements BackEnd {
     await restart();
   }
 
+  /** Makes the slot the good one, and throws the others away. */
   confirm(wanted: Wanted): Promise<void> {
     const { slots } = this.#options;
     slots.confirm(wanted.sha256);
     return this.clean();
   }
 
+  /** Ends the trial and asks for a start. */
   async revert(): Promise<void> {
     this.#options.slots.revert();
     await this.#options.restart();
