@@ -96,7 +96,8 @@ function address(buffer: ArrayBuffer): bigint {
  * owns its descriptor. One receiver at a time.
  */
 export class UnixConnection {
-  readonly #fd: number;
+  /** Stays this object's. */
+  readonly fd: number;
   readonly #libc = libc();
   readonly #in = new Envelope();
   readonly #out = new Envelope();
@@ -106,7 +107,7 @@ export class UnixConnection {
 
   /** Takes over `fd`. */
   constructor(fd: number) {
-    this.#fd = fd;
+    this.fd = fd;
     this.#poller = new Poller(fd, POLLIN);
   }
 
@@ -115,7 +116,7 @@ export class UnixConnection {
     const credentials = new Uint32Array(3);
     const length = Uint32Array.of(12);
     const result = this.#libc.getsockopt(
-      this.#fd,
+      this.fd,
       SOL_SOCKET,
       SO_PEERCRED,
       new Uint8Array(credentials.buffer),
@@ -139,7 +140,7 @@ export class UnixConnection {
     }
     this.#out.body.set(bytes);
     this.#out.load(bytes.length, fd);
-    return this.#libc.sendmsg(this.#fd, this.#out.header, MSG_NOSIGNAL) === bytes.length;
+    return this.#libc.sendmsg(this.fd, this.#out.header, MSG_NOSIGNAL) === bytes.length;
   }
 
   /** Waits for a message; `null` when the peer is gone, this end was closed, or `signal` aborts. */
@@ -150,7 +151,7 @@ export class UnixConnection {
       this.#poller.wakeOn(signal);
       while (!this.#closed && !signal.aborted) {
         this.#in.load(MESSAGE_BYTES_MAX, -1);
-        const count = this.#libc.recvmsg(this.#fd, this.#in.header, MSG_CMSG_CLOEXEC);
+        const count = this.#libc.recvmsg(this.fd, this.#in.header, MSG_CMSG_CLOEXEC);
         if (count > 0) {
           const fd = this.#in.fd();
           if ((this.#in.flags() & (MSG_TRUNC | MSG_CTRUNC)) === 0) {
@@ -182,7 +183,7 @@ export class UnixConnection {
 
   #free(): void {
     this.#poller.close();
-    this.#libc.close(this.#fd);
+    this.#libc.close(this.fd);
   }
 }
 

@@ -7,7 +7,10 @@ export const WATCHDOG_IOCTL = {
   setTimeout: 0xc0045706,
   getTimeout: 0x80045707,
   keepAlive: 0x80045705,
+  getSupport: 0x80285700,
 } as const;
+/** `struct watchdog_info`. */
+export const WATCHDOG_INFO_BYTES = 40;
 
 /** Disarms at the next close, where the driver allows it ("magic close", watchdog-api.rst). */
 const MAGIC_CLOSE = new TextEncoder().encode("V");
@@ -35,19 +38,26 @@ export function armWatchdog({ path, timeoutMs }: WatchdogSettings): Watchdog {
   }
   const fd = libc().open(cPath(path), O_WRONLY | O_CLOEXEC);
   if (fd < 0) throw refused(path, errno());
+  // Before anything is written: by a slip in box.yaml this could be a disk.
+  if (libc().ioctl(fd, WATCHDOG_IOCTL.getSupport, new Uint8Array(WATCHDOG_INFO_BYTES)) < 0) {
+    const code = errno();
+    libc().close(fd);
+    throw new HalError("invalid", `watchdog ${path}: this is none (${errnoName(code)})`);
+  }
   const seconds = new Int32Array([Math.round(timeoutMs / 1_000)]);
   const bytes = new Uint8Array(seconds.buffer);
-  if (libc().ioctl(fd, WATCHDOG_IOCTL.setTimeout, bytes) < 0) {
+  // Some have one fixed time: they say which, and it counts.
+  if (
+    libc().ioctl(fd, WATCHDOG_IOCTL.setTimeout, bytes) < 0 &&
+    libc().ioctl(fd, WATCHDOG_IOCTL.getTimeout, bytes) < 0
+  ) {
     const code = errno();
-    // Some have one fixed time: they say which, and it counts.
-    if (libc().ioctl(fd, WATCHDOG_IOCTL.getTimeout, bytes) < 0) {
-      libc().write(fd, MAGIC_CLOSE, 1n);
-      libc().close(fd);
-      throw new HalError(
-        "invalid",
-        `watchdog ${path}: this is none, or it takes no ${timeoutMs} ms (${errnoName(code)})`,
-      );
-    }
+    libc().write(fd, MAGIC_CLOSE, 1n);
+    libc().close(fd);
+    throw new HalError(
+      "invalid",
+      `watchdog ${path}: it takes no ${timeoutMs} ms (${errnoName(code)})`,
+    );
   }
   return new LinuxWatchdog(fd, path, seconds[0]! * 1_000);
 }

@@ -65,7 +65,7 @@ const WatchdogSchema = v.strictObject({
   /** Petted while the doors are alive. */
   path: v.pipe(
     v.string("expected the path of a watchdog"),
-    v.regex(/^\/dev\/[\w/-]{1,64}$/, "expected a watchdog such as /dev/watchdog0"),
+    v.regex(/^\/dev\/watchdog\d{0,4}$/, "expected a watchdog such as /dev/watchdog0"),
   ),
   /** The machine is reset when the doors stand still, or the box stays away, this long. */
   timeoutMs: v.optional(durationMs(5_000, 3_600_000), 15_000),

@@ -34,11 +34,11 @@ export interface GuardOptions {
   /** The hardware watchdog that the guard pets while the box lives. */
   readonly watchdog?: { readonly path: string; readonly timeoutMs: number };
   /**
-   * Starts the guard's process and returns at once. It may find another guard there already.
+   * Starts the guard's process, and resolves when that has ended: soon, if another one is there already.
    *
    * @throws what the system says when it cannot be started.
    */
-  readonly start: (socket: string) => void;
+  readonly start: (socket: string) => Promise<void>;
   readonly clock: Clock;
   readonly log: (
     level: "info" | "warn" | "error",
@@ -166,20 +166,22 @@ export class GuardClient implements AsyncDisposable {
     const { clock, log } = this.#options;
     const end = this.#end.signal;
     let retryMs = RESTART_MS_MIN;
-    while (!end.aborted) {
+    for (let attempts = 1; !end.aborted; attempts++) {
       const startedMs = clock.monotonicMs();
       try {
         const connection = await this.#connect(end);
         await this.#follow(connection, end);
         if (end.aborted) break;
-        log("error", "the guard is gone; it is started again");
-        this.#fault = "the guard process has died; it is being started again";
+        this.#fault = "the guard process is gone; it is being started again";
+        log("error", this.#fault);
+        // The first one met may have been ending after an earlier box's goodbye.
+        if (attempts > 1) this.#welcomed();
       } catch (error) {
         if (end.aborted) break;
         this.#fault = `outputs are not guarded: ${(error as Error).message}`;
         log("error", this.#fault);
+        this.#welcomed();
       }
-      this.#welcomed();
       const livedMs = clock.monotonicMs() - startedMs;
       retryMs = livedMs > RESTART_MS_MAX ? RESTART_MS_MIN : Math.min(retryMs * 2, RESTART_MS_MAX);
       await clock.sleep(retryMs, end).catch(() => {});
@@ -191,8 +193,17 @@ export class GuardClient implements AsyncDisposable {
     const { clock, socket, start } = this.#options;
     const giveUpMs = clock.monotonicMs() + START_MS_MAX;
     let connection = connectUnix(socket);
-    if (connection === undefined) start(socket);
+    let running = false;
+    let pauseMs = RESTART_MS_MIN;
     while (connection === undefined) {
+      if (!running) {
+        running = true;
+        // An earlier guard that is just ending keeps the next one out; then it is tried again.
+        const ended = () => running = false;
+        const failed = new Promise<never>((_, reject) => start(socket).then(ended, reject));
+        await Promise.race([failed, clock.sleep(pauseMs, end)]);
+        pauseMs = Math.min(pauseMs * 2, RESTART_MS_MAX);
+      }
       if (clock.monotonicMs() > giveUpMs) {
         throw new HalError("timeout", `no guard answers at ${socket} within ${START_MS_MAX} ms`);
       }

@@ -72,6 +72,7 @@ export class Guard {
   #tickMs = 0;
   #cancelTick: Cancel | undefined;
   #cancelUnused: Cancel | undefined;
+  #ending = false;
   #watchdog: { readonly settings: WatchdogSettings; readonly armed: Watchdog } | undefined;
   #pettedMs = -Infinity;
 
@@ -142,7 +143,14 @@ export class Guard {
     // Also after a freeze: it may have driven something since.
     this.#driveAll("the box died");
     this.#deadAtPing = undefined;
-    this.#endUnlessUsed();
+    if (this.#ending) this.#host.onDone();
+    else this.#endUnlessUsed();
+  }
+
+  /** Ends as soon as no box is connected: at once, or when it has said goodbye or died. */
+  end(): void {
+    this.#ending = true;
+    if (this.#link === undefined) this.#host.onDone();
   }
 
   /** Lets go of all lines, as when the machine stops. An armed watchdog runs on: no box said goodbye. */
@@ -208,7 +216,7 @@ export class Guard {
     this.#deadAtPing = undefined;
     this.#cancelTick?.();
     for (const line of this.#lines.values()) line.claimed = false;
-    if (this.#stay) return;
+    if (this.#stay && !this.#ending) return;
     for (const id of this.#lines.keys()) this.#letGo(id);
     this.#host.onDone();
   }

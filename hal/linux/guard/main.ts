@@ -2,7 +2,7 @@
  * The guard's process: `deno run --allow-ffi main.ts SOCKET [--stay]`. The box starts it; see
  * `docs/adr/0017-a-guard-beside-the-box.md`.
  *
- * Ends with 0 when its work is over or on SIGTERM, 1 when it cannot work.
+ * Ends with 0 when its work is over; on SIGTERM as soon as no box is connected. 1 when it cannot work.
  *
  * @module
  */

@@ -61,8 +61,7 @@ const ID = /^[\w.:-]{1,64}\/\d{1,5}$/;
 export const HEARTBEAT_MS_MIN = 200;
 /** See {@link HEARTBEAT_MS_MIN}. */
 export const HEARTBEAT_MS_MAX = 60_000;
-/** A path in `/dev`. */
-const PATH_CHARACTERS_MAX = 255;
+const WATCHDOG_PATH = /^\/dev\/watchdog\d{0,4}$/;
 const WATCHDOG_MS_MAX = 3_600_000;
 /** Twice what a `box.yaml` may have, and what fits one message. */
 export const LINES_MAX = 128;
@@ -84,8 +83,7 @@ export function parseToGuard(bytes: Uint8Array): ToGuard | undefined {
       if (!isInt(heartbeatMs, HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX)) return undefined;
       if (m.watchdog === undefined) return { kind: "hello", protocol, heartbeatMs };
       const { path, timeoutMs } = (m.watchdog ?? {}) as Record<string, unknown>;
-      if (typeof path !== "string" || path.length > PATH_CHARACTERS_MAX) return undefined;
-      if (!path.startsWith("/dev/") || path.includes("\0")) return undefined;
+      if (typeof path !== "string" || !WATCHDOG_PATH.test(path)) return undefined;
       if (!isInt(timeoutMs, 1_000, WATCHDOG_MS_MAX)) return undefined;
       return { kind: "hello", protocol, heartbeatMs, watchdog: { path, timeoutMs } };
     }

@@ -21,7 +21,8 @@ export interface GuardProcessOptions {
 }
 
 /**
- * Runs a guard until its work is over or `signal` aborts.
+ * Runs a guard until its work is over. `signal` asks it to end: at once, or if a box is connected when
+ * that has said goodbye or died, since the system stops both together.
  *
  * @throws {@link HalError} `busy` when another guard listens there, `invalid`, `permission`, `io`.
  */
@@ -29,12 +30,15 @@ export async function runGuard(options: GuardProcessOptions, signal: AbortSignal
   const lock = takeLock(`${options.socket}.lock`);
   try {
     const done = new AbortController();
-    const end = AbortSignal.any([signal, done.signal]);
+    const end = done.signal;
     using guard = new Guard({
       ...options,
       close: (fd) => void libc().close(fd),
       onDone: () => done.abort(),
     }, options.stay);
+    const onSignal = () => guard.end();
+    signal.addEventListener("abort", onSignal);
+    if (signal.aborted) guard.end();
     const listener = UnixListener.open(options.socket);
     const serving = new Set<Promise<void>>();
     try {
@@ -45,6 +49,7 @@ export async function runGuard(options: GuardProcessOptions, signal: AbortSignal
         serving.add(one);
       }
     } finally {
+      signal.removeEventListener("abort", onSignal);
       listener.close();
       await Promise.all(serving);
     }

@@ -138,7 +138,7 @@ for (const onCrash of [true, false] as const) {
     first.kill("SIGKILL");
     await rig.levelsBecome(onCrash ? /^bu1$/ : /^bu0$/);
     const tookMs = clock.monotonicMs() - killedMs;
-    assert.ok(tookMs < 400, `at once, not after a heartbeat: ${tookMs} ms`);
+    assert.ok(tookMs < 900, `at once, not after a heartbeat: ${tookMs} ms`);
     const [guard] = first.guards();
     const second = await rig.box(onCrash);
     assert.ok(second.lines.includes("claimed"), second.lines.join());
@@ -158,7 +158,7 @@ Deno.test("a box that dies with `keep` keeps its level", async () => {
   await box.tell("unlock");
   await rig.levelsBecome(/^bu$/);
   box.kill("SIGKILL");
-  await clock.sleep(800, never);
+  await clock.sleep(1_500, never);
   assert.equal(rig.levels(), "bu");
 });
 
@@ -172,7 +172,7 @@ Deno.test("a stopped box: on-crash after the heartbeat, no petting; then it driv
   const stoppedMs = clock.monotonicMs();
   await rig.levelsBecome(/^bu1$/);
   const tookMs = clock.monotonicMs() - stoppedMs;
-  assert.ok(tookMs > 250 && tookMs < 2_000, `after the heartbeat: ${tookMs} ms`);
+  assert.ok(tookMs > 600 && tookMs < 3_000, `after the heartbeat: ${tookMs} ms`);
   const pets = rig.pets();
   await clock.sleep(900, never);
   assert.equal(rig.pets(), pets, "a frozen box's watchdog is not petted");
@@ -186,11 +186,11 @@ Deno.test("a stopped box: on-crash after the heartbeat, no petting; then it driv
 Deno.test("a blocked event loop, and doors that stand still, count as dead", async () => {
   await using rig = new Rig();
   const box = await rig.box(true);
-  await box.tell("block 1200");
+  await box.tell("block 2500");
   await rig.levelsBecome(/^b1b$/);
   await box.tell("stuck");
   await rig.levelsBecome(/^b1b1$/);
-  await clock.sleep(600, never);
+  await clock.sleep(1_000, never);
   assert.equal(rig.levels(), "b1b1", "a box whose doors stand still is not given its outputs back");
 });
 
@@ -266,4 +266,30 @@ Deno.test("the guard costs little memory", async () => {
   const [all, own] = [ofMiB("VmRSS"), ofMiB("RssAnon")];
   console.log(`guard: ${all.toFixed(0)} MiB resident, ${own.toFixed(0)} MiB of it its own`);
   assert.ok(own < 40, `${own} MiB`);
+});
+
+Deno.test("the real program: one a socket, and SIGTERM ends it when no box is there", async () => {
+  await using rig = new Rig();
+  const program = () =>
+    new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--no-config", "--allow-ffi", `${HERE}main.ts`, rig.socket],
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+  const first = program();
+  await until(() => read(`/proc/net/unix`).includes(rig.socket), 10_000, () => "it listens");
+  const second = await program().output();
+  assert.equal(second.code, 1);
+  assert.match(new TextDecoder().decode(second.stderr), /another guard/);
+  first.kill("SIGINT");
+  const box = connectUnix(rig.socket)!;
+  box.send(new TextEncoder().encode('{"kind":"hello","protocol":1,"heartbeatMs":60000}'));
+  assert.match(new TextDecoder().decode((await box.receive(never))!.bytes), /welcome/);
+  first.kill("SIGTERM");
+  assert.match(new TextDecoder().decode((await box.receive(never))!.bytes), /ping/);
+  box.send(new TextEncoder().encode('{"kind":"goodbye"}'));
+  assert.equal(await box.receive(never), null);
+  box.close();
+  assert.equal((await first.output()).code, 0);
 });

@@ -20,11 +20,11 @@ const append = (text: string) =>
   void libc().write(fd, new TextEncoder().encode(text), BigInt(text.length));
 const client = await GuardClient.open({
   socket,
-  heartbeatMs: 400,
-  watchdog: { path: "/dev/watchdog0", timeoutMs: 1_000 },
+  heartbeatMs: 1_000,
+  watchdog: { path: "/dev/watchdog0", timeoutMs: 2_000 },
   clock,
   log: (level, message) => console.log(`log ${level} ${message}`),
-  start: () => {
+  start: async () => {
     const child = new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "--quiet", "--no-config", "--allow-ffi"],
@@ -37,6 +37,7 @@ const client = await GuardClient.open({
     }).spawn();
     child.unref();
     console.log(`guard ${child.pid}`);
+    await child.status;
   },
 }, new AbortController().signal);
 client.answerWhile(() => alive);
