@@ -1,100 +1,66 @@
-import { type Cancel, type Clock, HalError } from "../hal/mod.ts";
-import type { CardNumber } from "./card_number.ts";
-import type {
-  CardReader,
-  DriverLog,
-  InputLine,
-  OfflineReason,
-  OutputLine,
-  ReaderEvent,
-  ReaderIdentity,
-} from "./contract.ts";
-import { LimitedLog } from "./limited_log.ts";
-import { Listeners } from "./listeners.ts";
+/**
+ * Readers that are not on a serial line and only tell what they read: a device that is held by
+ * sessions, for as long as the reader lives.
+ *
+ * @module
+ */
+import { type Clock, HalError } from "../hal/mod.ts";
+import type { DriverLog, OfflineReason } from "./contract.ts";
+import { PlainReader } from "./plain_reader.ts";
 
 /** Wait before a lost device is asked for again; doubled from the first to the last. */
 const REOPEN_MS_MIN = 250;
 const REOPEN_MS_MAX = 5_000;
 
-/** What the session of a {@link OneWayReader} reports to. */
-export interface ReaderSession {
-  /** The device answers. Said again, it does nothing. */
-  online(identity?: ReaderIdentity): void;
-  /** It does not answer any more, while the session goes on. Said again, it does nothing. */
-  offline(reason: OfflineReason): void;
-  /** A card was presented. */
-  card(card: CardNumber, receivedMonotonicMs: number): void;
-  /** Something came that is no card. `advice` is for the installer: what to look for, in constant words. */
-  refuse(advice: string, fields?: Readonly<Record<string, string | number | boolean>>): void;
-}
+/** Opens the device, calls `up`, and tells what it reads until it throws. */
+export type ReaderSession = (reader: PlainReader, signal: AbortSignal) => Promise<void>;
 
 /**
- * A reader that tells what it reads and nothing else: no LED, no relay, no contact. It has its device
- * by sessions: one ends with an error when the device is lost, and the next is begun, with back-off,
- * for as long as the reader lives.
+ * A reader by sessions: one ends with an error when the device is lost, and the next is begun, with
+ * back-off. Disposal ends the session and waits for it.
  */
-export class OneWayReader implements CardReader, AsyncDisposable {
+export class OneWayReader extends PlainReader implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #log: DriverLog;
-  readonly #what: string;
-  readonly #limited: LimitedLog;
-  readonly #events: Listeners<[ReaderEvent]>;
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
-  #online = false;
   #lastFault: string | undefined;
 
   /**
    * Begins at once; a device that is missing is waited for.
    *
-   * @param what names the device in messages
-   * @param session opens the device, tells `online`, and reports until it throws
+   * @param what names the device in messages: `a PC/SC reader`
    * @param signal ends everything, as disposal does
    */
   constructor(
-    host: { readonly clock: Clock; readonly log: DriverLog },
     what: string,
-    session: (to: ReaderSession, signal: AbortSignal) => Promise<void>,
+    host: { readonly clock: Clock; readonly log: DriverLog },
+    session: ReaderSession,
     signal: AbortSignal,
   ) {
+    super(what, host);
     this.#clock = host.clock;
     this.#log = host.log;
-    this.#what = what;
-    this.#limited = new LimitedLog(host.clock, host.log);
-    this.#events = new Listeners((cause) =>
-      host.log("error", "a listener failed", { cause: String(cause) })
-    );
     const end = () => this.#close();
     signal.addEventListener("abort", end, { once: true });
     this.#closing.signal.addEventListener("abort", () => signal.removeEventListener("abort", end));
-    if (signal.aborted) this.#close();
     this.#running = this.#run(session);
   }
 
-  /** See {@link CardReader.online}. */
-  online(): boolean {
-    return this.#online;
+  /** Makes one. @throws the signal's reason. */
+  static open(
+    what: string,
+    host: { readonly clock: Clock; readonly log: DriverLog },
+    session: ReaderSession,
+    signal: AbortSignal,
+  ): Promise<OneWayReader> {
+    return new Promise((resolve) => {
+      signal.throwIfAborted();
+      resolve(new OneWayReader(what, host, session, signal));
+    });
   }
 
-  /** See {@link CardReader.onEvent}. */
-  onEvent(listener: (event: ReaderEvent) => void): Cancel {
-    return this.#events.add(listener);
-  }
-
-  /** There is nothing to show it with. */
-  show(): void {}
-
-  /** There are none. @throws RangeError */
-  output(index: number): OutputLine {
-    throw new RangeError(`${this.#what} has no output ${index}`);
-  }
-
-  /** There are none. @throws RangeError */
-  input(index: number): InputLine {
-    throw new RangeError(`${this.#what} has no input ${index}`);
-  }
-
-  /** Ends the session and waits for it; twice is fine. */
+  /** Idempotent. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#close();
     await this.#running;
@@ -102,43 +68,25 @@ export class OneWayReader implements CardReader, AsyncDisposable {
 
   #close(): void {
     if (this.#closing.signal.aborted) return;
-    this.#closing.abort(new HalError("disconnected", `${this.#what}: it is closed`));
-    this.#online = false;
-    this.#events.emit({ kind: "offline", reason: "closed" });
+    this.#closing.abort(new HalError("disconnected", "the reader was closed"));
+    this.down("closed");
   }
 
-  async #run(session: (to: ReaderSession, signal: AbortSignal) => Promise<void>): Promise<void> {
+  async #run(session: ReaderSession): Promise<void> {
     const { signal } = this.#closing;
     let waitMs = REOPEN_MS_MIN;
-    const to: ReaderSession = {
-      online: (identity) => {
-        if (signal.aborted || this.#online) return;
-        [this.#online, this.#lastFault, waitMs] = [true, undefined, REOPEN_MS_MIN];
-        this.#events.emit({ kind: "online", identity });
-      },
-      offline: (reason) => this.#offline(reason),
-      card: (card, receivedMonotonicMs) => {
-        if (!signal.aborted) this.#events.emit({ kind: "card", ...card, receivedMonotonicMs });
-      },
-      refuse: (advice, fields) => this.#limited.warn(advice, fields),
-    };
     while (!signal.aborted) {
       try {
-        await session(to, signal);
+        await session(this, signal);
       } catch (cause) {
         if (signal.aborted) return;
-        this.#offline(reasonOf(cause));
+        if (this.online()) [waitMs, this.#lastFault] = [REOPEN_MS_MIN, undefined];
+        this.down(reasonOf(cause));
         this.#fault(cause);
       }
       await this.#clock.sleep(waitMs, signal).catch(() => {});
       waitMs = Math.min(waitMs * 2, REOPEN_MS_MAX);
     }
-  }
-
-  #offline(reason: OfflineReason): void {
-    if (!this.#online) return;
-    this.#online = false;
-    this.#events.emit({ kind: "offline", reason });
   }
 
   /** A device that stays away is said once, and again when something else is wrong with it. */

@@ -4,9 +4,10 @@
  *
  * @module
  */
-import type { Cancel, SerialPort } from "../hal/mod.ts";
+import type { Cancel, Clock, SerialPort } from "../hal/mod.ts";
 import type {
   CardReader,
+  DriverLog,
   InputLine,
   OfflineReason,
   OutputLine,
@@ -30,7 +31,7 @@ export class PlainReader implements CardReader {
   /** Warnings about what the reader sends. */
   readonly limited: LimitedLog;
   readonly #what: string;
-  readonly #host: SerialDriverHost;
+  readonly #host: { readonly clock: Clock; readonly log: DriverLog };
   readonly #events: Listeners<[ReaderEvent]>;
   readonly #showing: ((feedback: ReaderFeedback) => void)[] = [];
   /** When each tag was seen last. */
@@ -39,7 +40,7 @@ export class PlainReader implements CardReader {
   #closed = false;
 
   /** `what` is the reader's kind for messages: `a QR scanner`. */
-  constructor(what: string, host: SerialDriverHost) {
+  constructor(what: string, host: { readonly clock: Clock; readonly log: DriverLog }) {
     this.#what = what;
     this.#host = host;
     this.limited = new LimitedLog(host.clock, host.log);

@@ -11,6 +11,20 @@ const SYMBOLS = {
   closeSlow: { name: "close", parameters: ["i32"], result: "i32", nonblocking: true },
   read: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   write: { parameters: ["i32", "buffer", "usize"], result: "i32" },
+  /** For files whose driver makes them wait: off the main thread. */
+  readSlow: {
+    name: "read",
+    parameters: ["i32", "buffer", "usize"],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** See `readSlow`. */
+  writeSlow: {
+    name: "write",
+    parameters: ["i32", "buffer", "usize"],
+    result: "i32",
+    nonblocking: true,
+  },
   ioctl: { parameters: ["i32", "u32", "buffer"], result: "i32" },
   ioctlValue: { name: "ioctl", parameters: ["i32", "u32", "usize"], result: "i32" },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },

@@ -23,6 +23,7 @@ export {
   startGuard,
 } from "./guard/mod.ts";
 export { openPtyPair, type PtyPair } from "./pty.ts";
+export { linuxOneWireHost, type LinuxOneWireOptions } from "./one_wire.ts";
 export { linuxSerialHost } from "./serial.ts";
 export { linuxWatchdogHost } from "./watchdog.ts";
 export { linuxConnectUnix } from "./unix_stream.ts";

@@ -5,7 +5,17 @@
  * @module
  */
 import { HalError } from "../error.ts";
-import { cPath, ERRNO, errno, errnoName, kindOf, libc, O_CLOEXEC, O_RDONLY } from "./libc.ts";
+import {
+  cPath,
+  ERRNO,
+  errno,
+  errnoName,
+  kindOf,
+  libc,
+  O_CLOEXEC,
+  O_RDONLY,
+  O_WRONLY,
+} from "./libc.ts";
 
 /** An attribute is one page at most (`Documentation/filesystems/sysfs.rst`). */
 const ATTRIBUTE_BYTES_MAX = 4096;
@@ -60,6 +70,37 @@ export function readAttribute(path: string): string {
       length += count;
     }
     return new TextDecoder().decode(bytes.subarray(0, length)).trim();
+  } finally {
+    libc().close(fd);
+  }
+}
+
+/**
+ * The same as {@link readAttribute} for an attribute whose driver talks to its device first, which may
+ * take long: on a thread of Deno's pool. errno is another thread's, so every failure is `io`.
+ */
+export async function readSlowAttribute(path: string): Promise<string> {
+  const fd = libc().open(cPath(path), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) throw refused("read", path, errno());
+  try {
+    const bytes = new Uint8Array(ATTRIBUTE_BYTES_MAX);
+    // An attribute comes whole with the first read.
+    const count = await libc().readSlow(fd, bytes, BigInt(bytes.length));
+    if (count < 0) throw new HalError("io", `read ${path}: its device does not answer`);
+    return new TextDecoder().decode(bytes.subarray(0, count)).trim();
+  } finally {
+    libc().close(fd);
+  }
+}
+
+/** Writes `text` into the attribute `path`, on a thread of Deno's pool. @throws as {@link readSlowAttribute}. */
+export async function writeSlowAttribute(path: string, text: string): Promise<void> {
+  const fd = libc().open(cPath(path), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) throw refused("write", path, errno());
+  try {
+    const bytes = new TextEncoder().encode(text);
+    const count = await libc().writeSlow(fd, bytes, BigInt(bytes.length));
+    if (count !== bytes.length) throw new HalError("io", `write ${path}: it is not taken`);
   } finally {
     libc().close(fd);
   }

@@ -327,20 +327,22 @@ export class DevicePlayback {
     const isLine = what.on === "serial" || what.on === "socket";
     const line = isLine ? this.#lines.get(what.on) : undefined;
     if (isLine && line === undefined) return;
-    const bytes = "bytes" in what ? Uint8Array.from(what.bytes as readonly number[]) : undefined;
+    const bytes = "bytes" in what ? what.bytes as readonly number[] : undefined;
     if (this.#at === this.#cutAt) {
       this.#cutAt = undefined;
-      if (line !== undefined) void this.#send(line, bytes!.slice(0, bytes!.length >> 1));
+      if (line !== undefined) {
+        void this.#send(line, Uint8Array.from(bytes!.slice(0, bytes!.length >> 1)));
+      }
       return this.#onCut();
     }
     const { byteEveryMs = 0 } = this.#options;
     if (line !== undefined && byteEveryMs > 0 && from + 1 < bytes!.length) {
-      void this.#send(line, bytes!.slice(from, from + 1));
+      void this.#send(line, Uint8Array.of(bytes![from]!));
       this.#sentBytes = from + 1;
       this.#cancel = this.#clock.schedule(byteEveryMs, () => this.#play(what, from + 1));
       return;
     }
-    if (line !== undefined) void this.#send(line, bytes!.slice(from));
+    if (line !== undefined) void this.#send(line, Uint8Array.from(bytes!.slice(from)));
     else this.#act(what);
     this.#next();
   }

@@ -5,6 +5,7 @@
  * @module
  */
 export * from "./absent.ts";
+export * from "./ds2480b.ts";
 export * from "./em4100_reader.ts";
 export * from "./hid_keyboard.ts";
 export * from "./memory_serial_line.ts";

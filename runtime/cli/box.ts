@@ -6,6 +6,7 @@ import {
   linuxGpioHost,
   linuxHidHost,
   linuxInventory,
+  linuxOneWireHost,
   linuxSerialHost,
   startGuard,
 } from "../../hal/linux/mod.ts";
@@ -108,6 +109,7 @@ async function runBox(
       gpio: linuxGpioHost(clock, guard),
       hid: linuxHidHost(clock),
       connectUnix: linuxConnectUnix(clock),
+      oneWire: linuxOneWireHost(clock),
       simulatedGpio: new VirtualGpio(clock),
       simulateBus: (bus, readers) => simulators.add(bus, readers),
     }, signal),

@@ -1,6 +1,7 @@
 import type { Cancel } from "../../../hal/mod.ts";
 import type { DeviceHost } from "../../contract.ts";
-import { OneWayReader, type ReaderSession } from "../../one_way_reader.ts";
+import { OneWayReader } from "../../one_way_reader.ts";
+import type { PlainReader } from "../../plain_reader.ts";
 import { readEntry } from "./entry.ts";
 import { BootKeyboard, type KeyPress } from "./keys.ts";
 import type { HidKeyboardOptions } from "./mod.ts";
@@ -23,17 +24,18 @@ export function openHidKeyboard(
   options: HidKeyboardOptions,
   signal: AbortSignal,
 ): Promise<OneWayReader> {
-  return new Promise((resolve) => {
-    signal.throwIfAborted();
-    const session = (to: ReaderSession, end: AbortSignal) => serve(host, options, to, end);
-    resolve(new OneWayReader(host, "a keyboard reader", session, signal));
-  });
+  return OneWayReader.open(
+    "a keyboard reader",
+    host,
+    (reader, end) => serve(host, options, reader, end),
+    signal,
+  );
 }
 
 async function serve(
   { hid, clock }: DeviceHost,
   options: HidKeyboardOptions,
-  to: ReaderSession,
+  to: PlainReader,
   signal: AbortSignal,
 ): Promise<void> {
   const { vendorId, productId, serialNumber, interfaceNumber, reportId } = options;
@@ -45,7 +47,7 @@ async function serve(
     ...(interfaceNumber === undefined ? { usagePage: 1, usage: 6 } : { interfaceNumber }),
     exclusive: true,
   }, signal);
-  to.online();
+  to.up();
   const keyboard = new BootKeyboard(options.layout);
   using typing = new Typing(options, to, (ms, call) => clock.schedule(ms, call));
   for (;;) {
@@ -53,7 +55,7 @@ async function serve(
     // Composite devices send reports of their other collections as well.
     if (reportId !== undefined && bytes[0] !== reportId) continue;
     const keys = keyboard.push(reportId === undefined ? bytes : bytes.subarray(1));
-    if (keys === undefined) to.refuse(ADVICE.report, { bytes: bytes.length });
+    if (keys === undefined) to.limited.warn(ADVICE.report, { bytes: bytes.length });
     for (const key of keys ?? []) typing.take(key, receivedMonotonicMs);
   }
 }
@@ -61,7 +63,7 @@ async function serve(
 /** Collects the keys of one number. */
 class Typing implements Disposable {
   readonly #options: HidKeyboardOptions;
-  readonly #to: ReaderSession;
+  readonly #to: PlainReader;
   readonly #schedule: (ms: number, call: () => void) => Cancel;
   #typed = "";
   #spoilt: "keys" | "long" | undefined;
@@ -70,7 +72,7 @@ class Typing implements Disposable {
 
   constructor(
     options: HidKeyboardOptions,
-    to: ReaderSession,
+    to: PlainReader,
     schedule: (ms: number, call: () => void) => Cancel,
   ) {
     this.#options = options;
@@ -100,19 +102,22 @@ class Typing implements Disposable {
 
   #gap(): void {
     if (this.#options.terminator === "none") return this.#finish(this.#lastMs);
-    this.#to.refuse(ADVICE[this.#spoilt ?? "gap"], { characters: this.#typed.length });
+    this.#to.limited.warn(ADVICE[this.#spoilt ?? "gap"], { characters: this.#typed.length });
     this.#clear();
   }
 
   #finish(atMs: number): void {
     const [typed, spoilt] = [this.#typed, this.#spoilt];
     this.#clear();
-    if (spoilt !== undefined) return this.#to.refuse(ADVICE[spoilt], { characters: typed.length });
+    if (spoilt !== undefined) {
+      return this.#to.limited.warn(ADVICE[spoilt], { characters: typed.length });
+    }
     if (typed === "") return;
     const entry = readEntry(typed, this.#options);
     // The number itself is a key to a door: it stands in no log.
-    if (entry.kind === "card") this.#to.card(entry.card, atMs);
-    else this.#to.refuse(ADVICE[entry.why], { characters: typed.length });
+    if (entry.kind === "refused") {
+      this.#to.limited.warn(ADVICE[entry.why], { characters: typed.length });
+    } else this.#to.card(entry.card.bits, entry.card.data, 0, atMs);
   }
 
   #clear(): void {

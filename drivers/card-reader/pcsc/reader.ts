@@ -1,6 +1,7 @@
 import type { DeviceHost } from "../../contract.ts";
 import { type CardNumber, cardOfBytes } from "../../card_number.ts";
-import { OneWayReader, type ReaderSession } from "../../one_way_reader.ts";
+import { OneWayReader } from "../../one_way_reader.ts";
+import type { PlainReader } from "../../plain_reader.ts";
 import { PcscClient } from "./client.ts";
 import { type ReaderState, RESULT } from "./messages.ts";
 import type { PcscOptions } from "./mod.ts";
@@ -34,17 +35,18 @@ export function openPcsc(
   options: PcscOptions,
   signal: AbortSignal,
 ): Promise<OneWayReader> {
-  return new Promise((resolve) => {
-    signal.throwIfAborted();
-    const session = (to: ReaderSession, end: AbortSignal) => serve(host, options, to, end);
-    resolve(new OneWayReader(host, "a PC/SC reader", session, signal));
-  });
+  return OneWayReader.open(
+    "a PC/SC reader",
+    host,
+    (reader, end) => serve(host, options, reader, end),
+    signal,
+  );
 }
 
 async function serve(
   host: DeviceHost,
   options: PcscOptions,
-  to: ReaderSession,
+  to: PlainReader,
   signal: AbortSignal,
 ): Promise<void> {
   await using stream = await host.connectUnix(options.socket, signal);
@@ -56,12 +58,12 @@ async function serve(
     const states = await client.watch();
     const state = states.find(({ name }) => isMeant(name, options.reader));
     if (state === undefined) {
-      to.offline("no-reply");
+      to.down("no-reply");
       seen = "";
       if (!missed) missing(host, options, states);
       missed = true;
     } else {
-      to.online();
+      to.up();
       missed = false;
       const card = state.cardPresent ? `${state.name} ${state.eventCounter}` : "";
       if (card !== seen) {
@@ -152,7 +154,8 @@ function refused(code: number): Attempt {
   }
 }
 
-function report(attempt: Attempt, to: ReaderSession, atMs: number): void {
-  if (attempt.kind === "card") to.card(attempt.card, atMs);
-  else to.refuse(ADVICE[attempt.why], { detail: attempt.detail });
+function report(attempt: Attempt, to: PlainReader, atMs: number): void {
+  if (attempt.kind === "refused") {
+    to.limited.warn(ADVICE[attempt.why], { detail: attempt.detail });
+  } else to.card(attempt.card.bits, attempt.card.data, 0, atMs);
 }
