@@ -5,6 +5,8 @@
  */
 import { em4100Ascii } from "./card-reader/em4100-ascii/mod.ts";
 import { hidKeyboard } from "./card-reader/hid-keyboard/mod.ts";
+import { ibuttonDs2480b } from "./card-reader/ibutton-ds2480b/mod.ts";
+import { ibutton } from "./card-reader/ibutton/mod.ts";
 import { osdp } from "./card-reader/osdp/mod.ts";
 import { qrScanner } from "./card-reader/qr-scanner/mod.ts";
 import { pcsc } from "./card-reader/pcsc/mod.ts";
@@ -22,6 +24,8 @@ export const DRIVERS = [
   qrScanner,
   modbus,
   pcsc,
+  ibutton,
+  ibuttonDs2480b,
   gpioOutput,
   gpioInput,
 ] as const;
