@@ -90,6 +90,16 @@ export class ExpanderLines implements Expander {
     this.#channels.get(channel)?.sample(bounded);
   }
 
+  /** Settings of the lines that are held. */
+  held(): readonly GpioSettings[] {
+    return [...this.#inputs.values(), ...this.#outputs.values()].map((line) => line.settings);
+  }
+
+  /** The analog channels that are held. */
+  heldChannels(): readonly number[] {
+    return [...this.#channels.keys()];
+  }
+
   #request(settings: GpioSettings, signal: AbortSignal): Promise<GpioLine> {
     return new Promise((resolve) => {
       signal.throwIfAborted();
@@ -110,12 +120,12 @@ export class ExpanderLines implements Expander {
       }
       const output = new OutputOnBoard(settings, this.#actions, this.#name, gone);
       this.#outputs.set(line, output);
-      this.#actions.changed?.();
       this.#actions.drive(
         line,
         (settings.initial ?? false) !== (settings.activeLow ?? false),
         undefined,
       );
+      this.#actions.changed?.();
       resolve(output);
     });
   }

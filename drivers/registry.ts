@@ -11,6 +11,7 @@ import { osdp } from "./card-reader/osdp/mod.ts";
 import { qrScanner } from "./card-reader/qr-scanner/mod.ts";
 import { pcsc } from "./card-reader/pcsc/mod.ts";
 import { wiegand } from "./card-reader/wiegand/mod.ts";
+import { firmata } from "./expander/firmata/mod.ts";
 import { modbus } from "./expander/modbus/mod.ts";
 import { gpioInput } from "./input/gpio/mod.ts";
 import { gpioOutput } from "./output/gpio/mod.ts";
@@ -26,6 +27,7 @@ export const DRIVERS = [
   pcsc,
   ibutton,
   ibuttonDs2480b,
+  firmata,
   gpioOutput,
   gpioInput,
 ] as const;

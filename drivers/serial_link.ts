@@ -53,7 +53,7 @@ export class SerialLink implements AsyncDisposable {
   /** Idempotent. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#abort.signal.aborted) {
-      this.#abort.abort(new HalError("disconnected", "the reader was closed"));
+      this.#abort.abort(new HalError("disconnected", "the device was closed"));
       this.#user.lost("closed");
     }
     await this.#running;

@@ -126,7 +126,7 @@ function salvageLane(
     db.prepare("SELECT base, base_hash FROM lanes WHERE lane=?").get(lane)
   );
   let end = typeof base?.base === "number" ? base.base : -1;
-  let prev = base?.base_hash instanceof Uint8Array ? base.base_hash : new Uint8Array();
+  let prev: Uint8Array = base?.base_hash instanceof Uint8Array ? base.base_hash : new Uint8Array();
   const events: Uint8Array[] = [];
   let bytes = 0;
   let { broken } = up;

@@ -133,7 +133,11 @@ export function watchExpander(expander: Expander, report: Report): Watched {
   const following: Promise<void>[] = [];
   const follow = async (line: GpioLine) => {
     const number = line.settings.line;
-    report(`line ${number} ${line.read()}`);
+    try {
+      report(`line ${number} ${line.read()}`);
+    } catch {
+      // The board has not told it yet: its first edge does.
+    }
     try {
       for await (const edge of line.edges(end.signal)) report(`line ${number} ${edge.active}`);
     } catch {

@@ -3,14 +3,13 @@
  *
  * @module
  */
-import { type Cancel, HalError, type SerialPort } from "../../../hal/mod.ts";
+import type { Cancel, SerialPort } from "../../../hal/mod.ts";
 import type { Expander, ExpanderBus, SerialDriverHost } from "../../contract.ts";
+import { SerialLink } from "../../serial_link.ts";
 import { ModbusBoard } from "./board.ts";
 import { loadModbus, ModbusClient, type ModbusLibrary } from "./client.ts";
 import type { ModbusOptions } from "./options.ts";
 
-const REOPEN_MS_MIN = 250;
-const REOPEN_MS_MAX = 5_000;
 /** After a turn that a failing board did not answer, the others have the line for this long. */
 const FAILING_GAP_MS = 400;
 /** Orders that may go before reads in a row: they must not keep every input from being heard. */
@@ -21,9 +20,7 @@ export class ModbusBus implements ExpanderBus {
   readonly #host: SerialDriverHost;
   readonly #boards: readonly ModbusBoard[];
   readonly #library: ModbusLibrary;
-  readonly #abort = new AbortController();
-  #client: ModbusClient | undefined;
-  #running: Promise<void> = Promise.resolve();
+  #link: SerialLink | undefined;
   /** Ends the rest before the next turn. */
   #rouse: (() => void) | undefined;
   #failingFreeMs = 0;
@@ -51,19 +48,16 @@ export class ModbusBus implements ExpanderBus {
     options: readonly ModbusOptions[],
     signal: AbortSignal,
   ): Promise<ModbusBus> {
-    signal.throwIfAborted();
     if (new Set(options.map((one) => one.address)).size !== options.length) {
       throw new RangeError("two boards have the same address; give each its own");
     }
-    const library = await loadModbus();
-    signal.throwIfAborted();
-    const bus = new ModbusBus(host, options, library);
-    const end = () => void bus[Symbol.asyncDispose]();
-    signal.addEventListener("abort", end, { once: true });
-    bus.#abort.signal.addEventListener("abort", () => signal.removeEventListener("abort", end));
-    const first = await bus.#tryOpen();
-    bus.#running = bus.#run(first);
-    signal.throwIfAborted();
+    const bus = new ModbusBus(host, options, await loadModbus());
+    bus.#link = await SerialLink.open(host, {
+      serve: (port, end) => bus.#serve(port, end),
+      lost: () => {
+        for (const board of bus.#boards) board.lost();
+      },
+    }, signal);
     return bus;
   }
 
@@ -74,59 +68,21 @@ export class ModbusBus implements ExpanderBus {
 
   /** Closes the port and reports each board offline. Idempotent. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#abort.signal.aborted) {
-      this.#abort.abort(new HalError("disconnected", "the Modbus line was closed"));
-      this.#rouse?.();
-      // Ends an exchange that waits for its answer.
-      await this.#client?.[Symbol.asyncDispose]();
-    }
-    await this.#running;
+    await this.#link?.[Symbol.asyncDispose]();
   }
 
-  async #tryOpen(): Promise<SerialPort | undefined> {
-    try {
-      return await this.#host.openPort(this.#abort.signal);
-    } catch (cause) {
-      if (!this.#abort.signal.aborted) {
-        this.#host.log("warn", "the serial port cannot be opened; trying again", {
-          cause: (cause as Error).message,
-        });
-      }
-      return undefined;
-    }
-  }
-
-  /** Serves the line, and waits for it to come back, until disposal. */
-  async #run(first: SerialPort | undefined): Promise<void> {
-    const { signal } = this.#abort;
-    let port = first;
-    let waitMs = REOPEN_MS_MIN;
-    for (;;) {
-      if (port !== undefined) {
-        waitMs = REOPEN_MS_MIN;
-        await this.#serve(port);
-      }
-      if (signal.aborted) return;
-      await this.#host.clock.sleep(waitMs, signal).catch(() => {});
-      if (signal.aborted) return;
-      waitMs = Math.min(waitMs * 2, REOPEN_MS_MAX);
-      port = await this.#tryOpen();
-    }
-  }
-
-  async #serve(port: SerialPort): Promise<void> {
-    const { clock, log } = this.#host;
-    const { signal } = this.#abort;
+  async #serve(port: SerialPort, end: AbortSignal): Promise<void> {
+    const { clock } = this.#host;
     let open = true;
-    let client: ModbusClient | undefined;
+    await using client = await ModbusClient.open(clock, port, this.#library, () => {
+      open = false;
+      this.#rouse?.();
+    });
+    const close = () => void client[Symbol.asyncDispose]();
+    end.addEventListener("abort", close, { once: true });
     try {
-      client = await ModbusClient.open(clock, port, this.#library, () => {
-        open = false;
-        this.#rouse?.();
-      });
-      this.#client = client;
       for (const board of this.#boards) board.connected();
-      while (!signal.aborted) {
+      while (!end.aborted) {
         const nowMs = clock.monotonicMs();
         const { board, atMs } = this.#pick(nowMs);
         const waitMs = Math.max(atMs, client.quietAtMs()) - nowMs;
@@ -142,13 +98,9 @@ export class ModbusBus implements ExpanderBus {
         board.take(turn, result, endMs);
         if (board.failing) this.#failingFreeMs = endMs + FAILING_GAP_MS;
       }
-    } catch (cause) {
-      if (!signal.aborted) {
-        log("error", "the serial line is lost", { cause: (cause as Error).message });
-      }
+    } finally {
+      end.removeEventListener("abort", close);
     }
-    for (const board of this.#boards) board.lost();
-    await (client ?? port)[Symbol.asyncDispose]();
   }
 
   /** Whose turn it is, and when: orders first, then whoever has waited longest. */

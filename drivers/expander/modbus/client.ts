@@ -49,7 +49,7 @@ type ModbusRTU = InstanceType<typeof modbusSerial.default>;
 /** What is used of `modbus-serial`. */
 export interface ModbusLibrary {
   readonly ModbusRTU: new (port: unknown) => ModbusRTU;
-  readonly crc16: (bytes: Uint8Array) => number;
+  readonly crc16: (bytes: Buffer) => number;
 }
 
 /** Loads the library: a box without such boards does without it. */
