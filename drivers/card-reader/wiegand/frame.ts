@@ -11,6 +11,8 @@ export interface WiegandPulse {
   readonly bit: 0 | 1;
   /** When it began, monotonic ms. */
   readonly atMs: number;
+  /** Edges of its line just before it were lost: what it is in is not whole. */
+  readonly lostBefore?: number;
 }
 
 /** What a burst of pulses was. */

@@ -118,8 +118,12 @@ export class WiegandReader implements CardReader, AsyncDisposable {
         line ??= await this.#host.gpio.request(dataLine(this.#options, number), end);
         if (++this.#linesFollowed === 2) this.#emit({ kind: "online", identity: undefined });
         try {
-          for await (const edge of line.edges(end)) {
-            if (edge.active) this.#take({ bit, atMs: edge.atMonotonicMs });
+          let expected = 1;
+          for await (const { active, atMonotonicMs: atMs, sequence } of line.edges(end)) {
+            const lostBefore = sequence - expected;
+            expected = sequence + 1;
+            if (lostBefore > 0) this.#take({ bit, atMs, lostBefore });
+            else if (active) this.#take({ bit, atMs });
           }
         } finally {
           if (this.#linesFollowed-- === 2 && !end.aborted) {
@@ -150,6 +154,12 @@ export class WiegandReader implements CardReader, AsyncDisposable {
     // The two lines report by themselves: only their stamps say who came first.
     const pulses = this.#pulses.sort((a, b) => a.atMs - b.atMs);
     this.#pulses = [];
+    const lost = pulses.reduce((sum, { lostBefore = 0 }) => sum + lostBefore, 0);
+    if (lost > 0) {
+      // Without a bit or two it could be the card of somebody else.
+      this.#limited.warn("edges of a card were lost; it has to be shown again", { lost });
+      return;
+    }
     const receivedMonotonicMs = pulses.at(-1)!.atMs;
     const frame = readFrame(pulses, this.#options.parity === "check");
     switch (frame.kind) {

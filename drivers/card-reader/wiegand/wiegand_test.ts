@@ -124,6 +124,21 @@ Deno.test("pulses on two lines become a card with the time of its last bit, and 
   assert.match(logged.join(), /D0 and D1 are exchanged/);
 });
 
+Deno.test("a card of which edges were lost is none, whatever is left of it; the next one is read", async () => {
+  const { gpio, send, open, logged } = rig();
+  const { reader, events } = await open({ parity: "ignore" });
+  await using _ = reader;
+  const bits = "0110100110010110011010011001011010010110";
+  for (const edges of [1, 2, 7]) {
+    gpio.loseEdges("gpiochip0", 15, edges);
+    await send(bits);
+    assert.deepEqual(events, [], `${edges} edges lost`);
+  }
+  assert.match(logged.join(), /edges of a card were lost/);
+  await send(bits);
+  assert.deepEqual(events.map((event) => event.kind === "card" && event.bits), [40]);
+});
+
 Deno.test("two cards in a row are two; a burst without end is bounded and then forgotten", async () => {
   const { send, open } = rig();
   const { reader, events } = await open();
