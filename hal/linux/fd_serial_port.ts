@@ -16,6 +16,8 @@ const LOCK_UN = 8;
 /** A tty's line discipline hands out at most this much at once. */
 const READ_BYTES_MAX = 4096;
 const READ_BYTES = BigInt(READ_BYTES_MAX);
+/** What a hung-up line answers, and what some adapters' drivers do while they are pulled out. */
+const GONE: ReadonlySet<number> = new Set([ERRNO.EIO, ERRNO.ENODEV, ERRNO.ENXIO]);
 /** See {@link SerialPort.write}. */
 const STALL_MS_MAX = 1_000;
 /** `discardInput` ends even on a line that never falls silent. */
@@ -62,7 +64,7 @@ export class FdSerialPort implements SerialPort {
         }
         if (count === 0) throw this.#gone("read");
         const code = errno();
-        if (code === ERRNO.EIO) throw this.#gone("read");
+        if (GONE.has(code)) throw this.#gone("read");
         if (code !== ERRNO.EAGAIN && code !== ERRNO.EINTR) {
           throw this.#fault("io", `read: ${errnoName(code)}`);
         }
@@ -96,7 +98,7 @@ export class FdSerialPort implements SerialPort {
           continue;
         }
         const code = count < 0 ? errno() : ERRNO.EAGAIN;
-        if (code === ERRNO.EIO) throw this.#gone("write");
+        if (GONE.has(code)) throw this.#gone("write");
         if (code !== ERRNO.EAGAIN && code !== ERRNO.EINTR) {
           throw this.#fault("io", `write: ${errnoName(code)}`);
         }

@@ -236,3 +236,29 @@ Deno.test("hostile YAML ends in a configuration error, not in a hang or a crash"
     });
   }
 });
+
+Deno.test("guard, watchdog and direction control: defaults, and each fault by name", () => {
+  const plain = parseBoxConfig(good, "box.yaml", drivers);
+  assert.deepEqual([plain.guard, plain.watchdog], [{ heartbeatMs: 2_000 }, undefined]);
+  const more = `${good}guard: { heartbeatMs: 500 }\nwatchdog: { path: /dev/watchdog0 }\n`;
+  const { guard, watchdog } = parseBoxConfig(more, "box.yaml", drivers);
+  assert.deepEqual(guard, { heartbeatMs: 500 });
+  assert.deepEqual(watchdog, { path: "/dev/watchdog0", timeoutMs: 15_000 });
+  const bad: [string, RegExp][] = [
+    [`${good}guard: { heartbeatMs: 10 }`, /guard\.heartbeatMs: expected 200 to 60000 ms/],
+    [`${good}watchdog: { path: /dev/sda }`, /watchdog\.path: expected a watchdog such as/],
+    [
+      `${good}watchdog: { path: /dev/watchdog, timeoutMs: 60 }`,
+      /watchdog\.timeoutMs: expected 5000/,
+    ],
+    [`${good}watchdog: { timeoutMs: 60000 }`, /watchdog\.path/],
+    [
+      good.replace("kind: serial,", "kind: serial, rs485: { delayAfterSendMs: 101 },"),
+      /buses\.0\.rs485\.delayAfterSendMs: expected 0 to 100 ms/,
+    ],
+  ];
+  for (const [text, message] of bad) {
+    assert.notEqual(text, good);
+    assert.throws(() => parseBoxConfig(text, "box.yaml", drivers), { message });
+  }
+});
