@@ -6,6 +6,11 @@ export interface AnalogSettings {
   readonly chip: string;
   /** Channel, from 0. */
   readonly channel: number;
+  /**
+   * The voltage that counts as 1, in mV, for a converter with a reference of its own (ADS1115): the
+   * supply of the circuit that is measured. Without it, the end of the converter's range.
+   */
+  readonly referenceMv?: number;
 }
 
 /** One analog input, sampled by its converter at its own pace (some 10 a second). */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { linuxAnalogHost, type LinuxAnalogOptions } from "./analog.ts";
 export { linuxClock, processClock } from "./clock.ts";
 export { type GpioGuard, linuxGpioHost } from "./gpio.ts";
 export {
@@ -14,6 +15,7 @@ export {
   type OpenHid,
 } from "./hid.ts";
 export { type InventoryOptions, linuxInventory } from "./inventory.ts";
+export { type LinuxHosts, linuxHosts } from "./hosts.ts";
 export { linuxMachine } from "./machine.ts";
 export {
   GuardClient,

@@ -2,15 +2,13 @@ import { join } from "node:path";
 import {
   GuardClient,
   linuxClock,
-  linuxConnectUnix,
   linuxGpioHost,
-  linuxHidHost,
+  linuxHosts,
   linuxInventory,
-  linuxOneWireHost,
   linuxSerialHost,
   startGuard,
 } from "../../hal/linux/mod.ts";
-import { ABSENT, VirtualGpio } from "../../hal/sim/mod.ts";
+import { VirtualGpio } from "../../hal/sim/mod.ts";
 import { loadIdentity, startSync, type SyncHandle } from "../../sync/mod.ts";
 import type { BoxEvent, BoxStatus } from "../../sync/wire/mod.ts";
 import { answerLocal, type LocalApi } from "../api/mod.ts";
@@ -105,11 +103,8 @@ async function runBox(
       clock,
       log,
       serial: linuxSerialHost(clock),
-      ...ABSENT,
+      ...linuxHosts(clock),
       gpio: linuxGpioHost(clock, guard),
-      hid: linuxHidHost(clock),
-      connectUnix: linuxConnectUnix(clock),
-      oneWire: linuxOneWireHost(clock),
       simulatedGpio: new VirtualGpio(clock),
       simulateBus: (bus, readers) => simulators.add(bus, readers),
     }, signal),

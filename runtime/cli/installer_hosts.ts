@@ -10,8 +10,8 @@ import {
   OSDP_BAUD_RATES,
   type OsdpFinding,
 } from "../../drivers/card-reader/osdp/mod.ts";
-import { linuxClock, linuxGpioHost, linuxHidHost, linuxSerialHost } from "../../hal/linux/mod.ts";
-import { ABSENT, VirtualGpio } from "../../hal/sim/mod.ts";
+import { linuxClock, linuxGpioHost, linuxHosts, linuxSerialHost } from "../../hal/linux/mod.ts";
+import { VirtualGpio } from "../../hal/sim/mod.ts";
 import type { Clock, SerialHost } from "../../hal/mod.ts";
 import {
   type Language,
@@ -57,9 +57,8 @@ export function installerHosts(root = "/"): InstallerHosts {
       // What a driver has to say shows in what it reports; a log would tear the screen.
       log: jsonLog(clock, () => {}, "error"),
       serial: root === "/" ? serial : rooted,
-      ...ABSENT,
+      ...linuxHosts(clock),
       gpio: linuxGpioHost(clock),
-      hid: linuxHidHost(clock),
       simulatedGpio: new VirtualGpio(clock),
       simulateBus: (bus, readers) => simulators.add(bus, readers),
     },
