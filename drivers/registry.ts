@@ -5,6 +5,7 @@
  */
 import { em4100Ascii } from "./card-reader/em4100-ascii/mod.ts";
 import { hidKeyboard } from "./card-reader/hid-keyboard/mod.ts";
+import { hidRaw } from "./card-reader/hid-raw/mod.ts";
 import { ibuttonDs2480b } from "./card-reader/ibutton-ds2480b/mod.ts";
 import { ibutton } from "./card-reader/ibutton/mod.ts";
 import { osdp } from "./card-reader/osdp/mod.ts";
@@ -22,6 +23,7 @@ export const DRIVERS = [
   wiegand,
   em4100Ascii,
   hidKeyboard,
+  hidRaw,
   qrScanner,
   modbus,
   pcsc,
