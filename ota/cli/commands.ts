@@ -1,0 +1,218 @@
+import { join } from "node:path";
+import type { Metadata } from "@tufjs/models";
+import { EXIT, readArgs, UsageError } from "../../cli/args.ts";
+import type { Clock } from "../../hal/mod.ts";
+import {
+  addSignature,
+  newKeyFile,
+  openKeyFile,
+  Repository,
+  type Signed,
+  signersOf,
+} from "../repository/mod.ts";
+import { type Draft, readDraft, writeDraft } from "./draft.ts";
+import { passphrase } from "./passphrase.ts";
+import { parsePlan } from "./plan.ts";
+import { addRelease } from "./release.ts";
+
+const DAY_MS = 86_400_000;
+const REPO = { repo: { type: "string" } } as const;
+const PASS = { "passphrase-file": { type: "string" } } as const;
+
+/** A command of `gatehouse ota`; returns its exit code. */
+export type OtaCommand = (args: string[], clock: Clock) => Promise<number> | number;
+
+function one(positionals: readonly string[], what: string): string {
+  const [value, ...more] = positionals;
+  if (value === undefined || more.length > 0) throw new UsageError(`expected one ${what}`);
+  return value;
+}
+
+function need(values: Readonly<Record<string, unknown>>, name: string): string {
+  const value = values[name];
+  if (typeof value !== "string") throw new UsageError(`--${name} is missing`);
+  return value;
+}
+
+/** Keeps a draft where the signers find it, and says what comes next. */
+function keep(repo: string, draft: Draft): number {
+  const folder = join(repo, "drafts");
+  Deno.mkdirSync(folder, { recursive: true });
+  const file = join(folder, `${draft.role}.${draft.metadata.signed.version}.json`);
+  writeDraft(file, draft);
+  console.log(file);
+  console.error(`sign it with gatehouse ota sign, then gatehouse ota accept`);
+  return EXIT.ok;
+}
+
+async function key(args: string[]): Promise<number> {
+  const { values, positionals: [action, ...files] } = readArgs(args, PASS);
+  const file = one(files, "FILE");
+  const secret = () => passphrase(file, values["passphrase-file"]);
+  if (action === "new") {
+    const first = await secret();
+    if (values["passphrase-file"] === undefined) {
+      const again = await passphrase(`${file}, once more`, undefined);
+      if (again !== first) throw new UsageError("the two passphrases differ; nothing was made");
+    }
+    console.log(newKeyFile(file, first).keyVal.public);
+    console.error(`${file}: keep it offline, and a copy in another place`);
+  } else if (action === "show") {
+    console.log(openKeyFile(file, await secret()).key.keyVal.public);
+  } else throw new UsageError("expected key new FILE or key show FILE");
+  return EXIT.ok;
+}
+
+function root(args: string[], clock: Clock): number {
+  const { values } = readArgs(args, { ...REPO, plan: { type: "string" } });
+  const [repo, file] = [need(values, "repo"), need(values, "plan")];
+  const plan = parsePlan(Deno.readTextFileSync(file), file);
+  const expiresMs = clock.wallMs() + plan.validDays * DAY_MS;
+  const metadata = new Repository(repo).draftRoot(plan.root, expiresMs);
+  return keep(repo, { role: "root", metadata });
+}
+
+function delegate(args: string[], clock: Clock): number {
+  const { values } = readArgs(args, { ...REPO, plan: { type: "string" } });
+  const [repo, file] = [need(values, "repo"), need(values, "plan")];
+  const { delegations, validDays } = parsePlan(Deno.readTextFileSync(file), file);
+  const repository = new Repository(repo);
+  const expiresMs = clock.wallMs() + validDays * DAY_MS;
+  const code = keep(repo, {
+    role: "targets",
+    metadata: repository.draftTargets("targets", expiresMs, { delegations }),
+  });
+  // A client that follows a delegation to nothing gives up: each role signs at least an empty list.
+  for (const { name, paths } of delegations) {
+    if (paths.length === 0 || repository.newest(name) !== undefined) continue;
+    keep(repo, { role: name, metadata: repository.draftTargets(name, expiresMs, {}) });
+  }
+  return code;
+}
+
+async function release(args: string[], clock: Clock): Promise<number> {
+  const { values } = readArgs(args, {
+    ...REPO,
+    version: { type: "string" },
+    from: { type: "string" },
+    arch: { type: "string" },
+    days: { type: "string" },
+  });
+  const { arch = "any", days = "365" } = values;
+  if (arch !== "any" && arch !== "x64" && arch !== "arm64") {
+    throw new UsageError("--arch is x64, arm64 or any");
+  }
+  if (!/^\d{1,4}$/.test(days)) throw new UsageError("--days is a number of days");
+  const repo = need(values, "repo");
+  const repository = new Repository(repo);
+  const nowMs = clock.wallMs();
+  const targets = await addRelease(repository, {
+    version: need(values, "version"),
+    from: need(values, "from"),
+    arch,
+    nowMs,
+    archive: join(repo, "archive"),
+  });
+  for (const { path, length } of targets) console.error(`${path}  ${length} bytes`);
+  const expiresMs = nowMs + Number(days) * DAY_MS;
+  return keep(repo, {
+    role: "app",
+    metadata: repository.draftTargets("app", expiresMs, { add: targets }),
+  });
+}
+
+async function sign(args: string[]): Promise<number> {
+  const { values, positionals } = readArgs(args, { ...PASS, key: { type: "string" } });
+  const file = one(positionals, "DRAFT");
+  const keyFile = need(values, "key");
+  const draft = readDraft(file);
+  const signer = openKeyFile(keyFile, await passphrase(keyFile, values["passphrase-file"]));
+  await addSignature(draft.metadata, signer);
+  writeDraft(file, draft);
+  const count = signersOf(draft.metadata).length;
+  console.error(`${file}: ${count} signature${count === 1 ? "" : "s"}`);
+  return EXIT.ok;
+}
+
+function accept(args: string[]): number {
+  const { values, positionals } = readArgs(args, REPO);
+  const file = one(positionals, "DRAFT");
+  const repository = new Repository(need(values, "repo"));
+  const { role, metadata } = readDraft(file);
+  if (role === "root") repository.acceptRoot(metadata as Parameters<Repository["acceptRoot"]>[0]);
+  else repository.acceptTargets(role, metadata as Parameters<Repository["acceptTargets"]>[1]);
+  Deno.removeSync(file);
+  console.error(
+    `${role} ${metadata.signed.version} is accepted; gatehouse ota publish shows it to the boxes`,
+  );
+  return EXIT.ok;
+}
+
+async function publish(args: string[], clock: Clock): Promise<number> {
+  const { values } = readArgs(args, {
+    ...REPO,
+    ...PASS,
+    "snapshot-key": { type: "string" },
+    "timestamp-key": { type: "string" },
+  });
+  const repository = new Repository(need(values, "repo"));
+  const open = async (name: string) => {
+    const file = need(values, name);
+    return openKeyFile(file, await passphrase(file, values["passphrase-file"]));
+  };
+  const keys = { snapshot: await open("snapshot-key"), timestamp: await open("timestamp-key") };
+  await repository.publish(keys, clock.wallMs());
+  console.error(`snapshot ${repository.newest("snapshot")!.signed.version} is published`);
+  return EXIT.ok;
+}
+
+function status(args: string[], clock: Clock): number {
+  const { values } = readArgs(args, { ...REPO, json: { type: "boolean" } });
+  const repository = new Repository(need(values, "repo"));
+  const top = repository.newest("root");
+  if (top === undefined) {
+    console.error("there is no root yet: begin with gatehouse ota root --plan FILE");
+    return EXIT.failed;
+  }
+  const delegations = repository.newest("targets")?.signed.delegations?.roles ?? {};
+  const thresholds = { ...top.signed.roles, ...delegations };
+  const rows = Object.entries(thresholds).map(([role, { keyIDs, threshold }]) => {
+    const metadata = repository.newest(role) as Metadata<Signed> | undefined;
+    const expires = metadata?.signed.expires;
+    const leftDays = expires === undefined
+      ? undefined
+      : Math.floor((Date.parse(expires) - clock.wallMs()) / DAY_MS);
+    return {
+      role,
+      version: metadata?.signed.version ?? 0,
+      keys: keyIDs.length,
+      threshold,
+      expires,
+      leftDays,
+    };
+  });
+  if (values.json) console.log(JSON.stringify(rows));
+  else {
+    for (const { role, version, keys, threshold, expires, leftDays } of rows) {
+      const until = expires === undefined
+        ? "nothing signed"
+        : `until ${expires}${leftDays! < 0 ? ", EXPIRED" : `, ${leftDays} days`}`;
+      console.log(`${role.padEnd(24)} version ${version}, ${threshold} of ${keys} keys, ${until}`);
+    }
+  }
+  return rows.some(({ leftDays }) => leftDays !== undefined && leftDays < 0)
+    ? EXIT.failed
+    : EXIT.ok;
+}
+
+/** The commands by their names. */
+export const OTA_COMMANDS: Readonly<Record<string, OtaCommand>> = {
+  key,
+  root,
+  delegate,
+  release,
+  sign,
+  accept,
+  publish,
+  status,
+};

@@ -1,0 +1,76 @@
+import { join } from "node:path";
+import type { TargetFile } from "@tufjs/models";
+import { packBundle, packDelta } from "../app/mod.ts";
+import { type AppDelta, type AppRelease, parseAppRelease } from "../manifest/mod.ts";
+import type { Repository } from "../repository/mod.ts";
+
+/** Versions back from which a delta is made. */
+const DELTAS = 3;
+
+/** What is released. */
+export interface ReleaseOptions {
+  readonly version: string;
+  /** Folder of the program, as `tools/production.ts` lays it out. */
+  readonly from: string;
+  readonly arch: AppRelease["arch"];
+  readonly nowMs: number;
+  /** Where tars of earlier releases are kept, and this one's will be. */
+  readonly archive: string;
+}
+
+/** Packs the application with deltas from the last releases, and puts all into the repository. */
+export async function addRelease(
+  repository: Repository,
+  { version, from, arch, nowMs, archive }: ReleaseOptions,
+): Promise<TargetFile[]> {
+  const out = join(archive, arch, version);
+  const bundle = await packBundle(from, out);
+  const targets: TargetFile[] = [];
+  const deltas: AppDelta[] = [];
+  for (const earlier of lastOf(repository, arch)) {
+    const base = join(archive, arch, earlier.version, "app.tar");
+    if (earlier.version === version || !await exists(base)) continue;
+    const delta = join(out, `from-${earlier.version}.zst`);
+    await packDelta(base, bundle.tar, delta);
+    const path = `app/${version}/${arch}-from-${earlier.version}.zst`;
+    targets.push(await repository.addFile(path, (await Deno.open(delta)).readable));
+    deltas.push({ fromSha256: earlier.tar.sha256, path });
+  }
+  const release: AppRelease = {
+    schema: 1,
+    kind: "app",
+    version,
+    arch,
+    releasedMs: nowMs,
+    tar: { bytes: bundle.tarBytes, sha256: bundle.tarSha256 },
+    deltas,
+  };
+  const packed = (await Deno.open(bundle.packed)).readable;
+  const path = `app/${version}/gatehouse-${arch}.tar.zst`;
+  targets.push(await repository.addFile(path, packed, { ...parseAppRelease(release) }));
+  return targets;
+}
+
+/** The newest releases of the application for `arch`, newest first. */
+function lastOf(repository: Repository, arch: string): AppRelease[] {
+  const releases = Object.values(repository.newest("app")?.signed.targets ?? {}).flatMap((one) => {
+    try {
+      return [parseAppRelease(one.custom)];
+    } catch {
+      // A delta, or what another version of this tool has published.
+      return [];
+    }
+  });
+  return releases.filter((one) => one.arch === arch)
+    .sort((a, b) => b.releasedMs - a.releasedMs).slice(0, DELTAS);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * A key ceremony, a release, a rotation and a lost key with the publisher's own program, as the guide
+ * has them; and a box that believes the result.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { ROOT } from "../../demo/program.ts";
+import { linuxClock } from "../../hal/linux/mod.ts";
+import { FolderSource } from "../../ota/testing/mod.ts";
+import { TimeFloor, UpdateTrust } from "../../ota/trust/mod.ts";
+
+const clock = linuxClock();
+const never = new AbortController().signal;
+const NAMES = ["r1", "r2", "r3", "t1", "t2", "a1", "a2", "snapshot", "timestamp", "assign"];
+
+async function desk() {
+  const folder = await Deno.makeTempDir({ prefix: "gatehouse-ceremony-" });
+  const repo = join(folder, "repo");
+  const ota = async (code: number, ...args: string[]) => {
+    const output = await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "--quiet", "--no-prompt", "--cached-only", `--config=${ROOT}/deno.json`],
+        ...["--permission-set=ota", "--allow-read", "--allow-write", `${ROOT}/ota/main.ts`],
+        ...args,
+      ],
+      cwd: folder,
+      stdin: "null",
+    }).output();
+    const [out, said] = [output.stdout, output.stderr].map((b) => new TextDecoder().decode(b));
+    assert.equal(output.code, code, `${args.join(" ")}\n${out}${said}`);
+    return { out: out!.trim(), said: said!.trim() };
+  };
+  const publicOf: Record<string, string> = {};
+  const newKey = async (name: string) => {
+    await Deno.writeTextFile(join(folder, `${name}.pass`), `a passphrase of ${name}\n`);
+    const { out } = await ota(0, "key", "new", `${name}.key`, "--passphrase-file", `${name}.pass`);
+    publicOf[name] = out;
+  };
+  const sign = async (draft: string, ...names: string[]) => {
+    for (const name of names) {
+      await ota(0, "sign", draft, "--key", `${name}.key`, "--passphrase-file", `${name}.pass`);
+    }
+  };
+  const plan = async (root: string[]) => {
+    const keys = (names: string[]) => `[${names.map((name) => `"${publicOf[name]}"`).join(", ")}]`;
+    await Deno.writeTextFile(
+      join(folder, "plan.yaml"),
+      `root: { threshold: 2, keys: ${keys(root)} }
+targets: { threshold: 2, keys: ${keys(["t1", "t2"])} }
+snapshot: { threshold: 1, keys: ${keys(["snapshot"])} }
+timestamp: { threshold: 1, keys: ${keys(["timestamp"])} }
+delegations:
+  - { name: app, paths: ["app/*/*"], threshold: 2, keys: ${keys(["a1", "a2"])} }
+  - { name: assign-north, paths: [], threshold: 1, keys: ${keys(["assign"])} }
+`,
+    );
+  };
+  return {
+    folder,
+    repo,
+    ota,
+    newKey,
+    sign,
+    plan,
+    publish: async () => {
+      // The server's two keys have one passphrase file each; here they share one.
+      await ota(
+        0,
+        ...["publish", "--repo", repo, "--snapshot-key", "snapshot.key"],
+        ...["--timestamp-key", "timestamp.key", "--passphrase-file", "server.pass"],
+      );
+    },
+    async [Symbol.asyncDispose]() {
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+Deno.test("a ceremony, a release, a rotation and a lost key: a box follows, and nothing is signed too seldom", async () => {
+  await using d = await desk();
+  for (const name of NAMES) {
+    if (name === "snapshot" || name === "timestamp") continue;
+    await d.newKey(name);
+  }
+  // Two keys of the server under one passphrase.
+  await Deno.writeTextFile(join(d.folder, "server.pass"), "the server's own passphrase\n");
+  const servers: Record<string, string> = {};
+  for (const name of ["snapshot", "timestamp"]) {
+    const { out } = await d.ota(
+      0,
+      ...["key", "new", `${name}.key`, "--passphrase-file", "server.pass"],
+    );
+    servers[name] = out;
+  }
+  const shown = await d.ota(0, "key", "show", "r1.key", "--passphrase-file", "r1.pass");
+  assert.match(shown.out, /^[0-9a-f]{64}$/);
+  assert.match(
+    (await d.ota(3, "key", "show", "r1.key", "--passphrase-file", "r2.pass")).said,
+    /is the passphrase right/,
+  );
+  assert.match(
+    (await d.ota(3, "key", "new", "r1.key", "--passphrase-file", "r1.pass")).said,
+    /never overwritten/,
+  );
+  const plan = (root: string[]) =>
+    d.plan(root).then(async () => {
+      const path = join(d.folder, "plan.yaml");
+      const text = await Deno.readTextFile(path);
+      await Deno.writeTextFile(
+        path,
+        text.replace(/(snapshot|timestamp)(: .*)"undefined"/g, (_, name, rest) =>
+          `${name}${rest}"${servers[name]}"`),
+      );
+    });
+  await plan(["r1", "r2", "r3"]);
+
+  const repo = ["--repo", d.repo];
+  assert.match((await d.ota(1, "status", ...repo)).said, /there is no root yet/);
+  const root1 = (await d.ota(0, "root", ...repo, "--plan", "plan.yaml")).out;
+  await d.sign(root1, "r1");
+  assert.match((await d.ota(3, "accept", root1, ...repo)).said, /have not signed it often enough/);
+  // A key of another role does not count.
+  await d.sign(root1, "t1");
+  await d.ota(3, "accept", root1, ...repo);
+  await d.sign(root1, "r3");
+  await d.ota(0, "accept", root1, ...repo);
+
+  const drafts = (await d.ota(0, "delegate", ...repo, "--plan", "plan.yaml")).out.split("\n");
+  assert.equal(drafts.length, 2);
+  await d.sign(drafts[0]!, "t1", "t2");
+  await d.ota(0, "accept", drafts[0]!, ...repo);
+  await d.sign(drafts[1]!, "a1", "a2");
+  await d.ota(0, "accept", drafts[1]!, ...repo);
+  await d.publish();
+
+  const shipped = await Deno.readFile(join(d.repo, "metadata/1.root.json"));
+  const trust = () =>
+    new UpdateTrust({
+      dir: join(d.folder, "box"),
+      root: shipped,
+      source: new FolderSource(d.repo),
+      clock,
+      floor: new TimeFloor(join(d.folder, "floor"), 0, clock),
+    });
+  const look = (version: string) =>
+    trust().look(never, (view) => view.target(`app/${version}/gatehouse-any.tar.zst`));
+  assert.equal(await look("0.2.0"), undefined);
+
+  const files = join(d.folder, "program");
+  await Deno.mkdir(files);
+  await Deno.writeFile(join(files, "big"), new Uint8Array(200_000).map((_, i) => i * i >>> 7));
+  for (const version of ["0.2.0", "0.2.1"]) {
+    await Deno.writeTextFile(join(files, "gatehouse"), `#!/bin/sh\necho ${version}\n`);
+    const draft = (await d.ota(
+      0,
+      ...["release", ...repo, "--version", version, "--from", files],
+    )).out;
+    assert.match((await d.ota(3, "accept", draft, ...repo)).said, /often enough/);
+    await d.sign(draft, "a1", "a2");
+    await d.ota(0, "accept", draft, ...repo);
+    await d.publish();
+  }
+  const target = await look("0.2.1");
+  const custom = target!.custom as { deltas: { path: string }[] };
+  assert.deepEqual(custom.deltas.map(({ path }) => path), ["app/0.2.1/any-from-0.2.0.zst"]);
+
+  // A key is lost: those that are left put another in its place, and a box that was away follows.
+  await d.newKey("r4");
+  await plan(["r1", "r2", "r4"]);
+  const root2 = (await d.ota(0, "root", ...repo, "--plan", "plan.yaml")).out;
+  await d.sign(root2, "r4", "r1");
+  assert.match((await d.ota(3, "accept", root2, ...repo)).said, /present root's/);
+  await d.sign(root2, "r2");
+  await d.ota(0, "accept", root2, ...repo);
+  await d.publish();
+  assert.ok(await look("0.2.0"));
+  const rows = JSON.parse((await d.ota(0, "status", ...repo, "--json")).out);
+  assert.deepEqual(
+    rows.map(({ role, version }: { role: string; version: number }) => `${role} ${version}`),
+    ["root 2", "targets 1", "snapshot 4", "timestamp 4", "app 3", "assign-north 0"],
+  );
+});
+
+Deno.test("bad plans, drafts and command lines are refused with what to do", async () => {
+  await using d = await desk();
+  const repo = ["--repo", d.repo];
+  const plans: [string, RegExp][] = [
+    ["", /root|the file/],
+    ["root: { threshold: 2, keys: [abc] }", /targets|keys|64 hex/],
+    ["a: &a [*a]", /plan\.yaml/],
+    ["root: [", /plan\.yaml/],
+    ["x".repeat(70_000), /more than/],
+  ];
+  for (const [text, says] of plans) {
+    await Deno.writeTextFile(join(d.folder, "plan.yaml"), text);
+    const { said } = await d.ota(3, "root", ...repo, "--plan", "plan.yaml");
+    assert.match(said, says, text.slice(0, 40));
+  }
+  await Deno.writeTextFile(join(d.folder, "draft.json"), '{"role":"root","metadata":{}}');
+  assert.match((await d.ota(3, "accept", "draft.json", ...repo)).said, /is no draft/);
+  assert.match((await d.ota(2, "accept", ...repo)).said, /expected one DRAFT/);
+  assert.match((await d.ota(2, "fly")).said, /no command fly/);
+  await Deno.writeTextFile(join(d.folder, "short.pass"), "short\n");
+  assert.match(
+    (await d.ota(3, "key", "new", "x.key", "--passphrase-file", "short.pass")).said,
+    /at least 12 characters/,
+  );
+});
