@@ -127,7 +127,8 @@ export async function benchTap(): Promise<BenchRow[]> {
     };
     const modes = { of: () => "normal" as const, set: () => {} };
     const metrics = new BoxMetrics();
-    using box = new Box(config, devices, { clock, journal, log, metrics, modes });
+    const batons = { store: () => Promise.resolve() };
+    using box = new Box(config, devices, { clock, journal, log, metrics, modes, batons });
     const people = new DistrictOfPeople(CREDENTIALS, 7);
     const policy = people.policy();
     // Any hour will do: what is measured must not depend on when.

@@ -259,12 +259,29 @@ export interface ExpanderDriver<O> extends SerialDriverOf<O> {
 
 /** One read in a patrol baton's memory. */
 export interface BatonRead {
-  /** Number of the record in the baton's memory, for finding it again. */
+  /** Number of the read; grows from read to read within one filling of the memory. */
   readonly record: number;
   /** The tag's number as hex, two digits a byte. */
   readonly tag: string;
-  /** Wall time of the read, in ms since 1970, corrected by the baton's clock offset at download. */
+  /**
+   * Wall time of the read, in ms since 1970, corrected by the baton's clock offset. It may differ by
+   * some ms when the same read is downloaded again, so it is no part of the read's identity.
+   */
   readonly atWallMs: number;
+}
+
+/** Some reads of a baton, in order. */
+export interface BatonChunk {
+  /** Serial number of the baton. */
+  readonly baton: string;
+  /**
+   * Which filling of its memory they are of: another after each clearing. With `baton` and `record`
+   * it makes a read unique for ever. At most 64 characters; a driver whose baton has no such thing
+   * makes it of the first read in the memory.
+   */
+  readonly memory: string;
+  /** At most 256. */
+  readonly reads: readonly BatonRead[];
 }
 
 /** A downloadable patrol baton's cradle or cable. */
@@ -273,16 +290,11 @@ export interface PatrolBaton {
   online(): boolean;
   /**
    * Calls back with the reads of an attached baton in chunks, in order. The next chunk comes, and the
-   * baton's memory is cleared, only after `stored` of all before was fulfilled; after a pull the same
-   * reads come again, and the receiver tells them apart by `(baton, record, tag, atWallMs)`.
+   * baton's memory is cleared, only after `stored` of all before was fulfilled; one that was rejected
+   * is given again. After a pull or a restart reads may come again that were given before: the
+   * receiver knows them by `(baton, memory, record)`. Nothing is downloaded while nobody listens.
    */
-  onReads(
-    listener: (chunk: {
-      /** Serial number of the baton. */
-      readonly baton: string;
-      readonly reads: readonly BatonRead[];
-    }) => Promise<void>,
-  ): Cancel;
+  onReads(stored: (chunk: BatonChunk) => Promise<void>): Cancel;
   /** Calls back when a baton comes or goes, and when a download has ended with its memory cleared. */
   onState(listener: (state: "attached" | "detached" | "emptied") => void): Cancel;
 }

@@ -16,6 +16,7 @@ import { firmata } from "./expander/firmata/mod.ts";
 import { modbus } from "./expander/modbus/mod.ts";
 import { gpioInput } from "./input/gpio/mod.ts";
 import { gpioOutput } from "./output/gpio/mod.ts";
+import { batonSerial } from "./patrol-baton/baton-serial/mod.ts";
 
 /** Every driver of this build. */
 export const DRIVERS = [
@@ -32,4 +33,5 @@ export const DRIVERS = [
   firmata,
   gpioOutput,
   gpioInput,
+  batonSerial,
 ] as const;

@@ -23,6 +23,24 @@ export function writeFileDurably(
   syncFolder(dirname(path));
 }
 
+/** The same without holding up the thread; the caller sees to it that one at a time does so. */
+export async function replaceFileDurably(
+  path: string,
+  content: string,
+  mode = 0o600,
+): Promise<void> {
+  const temporary = `${path}.new`;
+  {
+    using file = await Deno.open(temporary, { write: true, create: true, truncate: true, mode });
+    const bytes = new TextEncoder().encode(content);
+    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+    await file.sync();
+  }
+  await Deno.rename(temporary, path);
+  using folder = await Deno.open(dirname(path));
+  await folder.sync();
+}
+
 /** Makes renames and new names in `folder` durable. */
 export function syncFolder(folder: string): void {
   using file = Deno.openSync(folder);

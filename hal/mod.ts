@@ -10,6 +10,7 @@ export * from "./byte_stream.ts";
 export * from "./clock.ts";
 export * from "./crc16.ts";
 export * from "./crc8.ts";
+export * from "./crc16_reflected.ts";
 export * from "./durable_file.ts";
 export * from "./error.ts";
 export * from "./gpio.ts";

@@ -17,6 +17,7 @@ export * from "./virtual_gpio.ts";
 export * from "./serial_trace.ts";
 export * from "./device_playback.ts";
 export * from "./device_trace.ts";
+export * from "./serial_baton.ts";
 export * from "./virtual_analog.ts";
 export * from "./virtual_hid.ts";
 export * from "./rs485_line.ts";

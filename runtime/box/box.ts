@@ -36,7 +36,7 @@ import {
   LocalTime,
 } from "../policy/mod.ts";
 import type { BoxMetrics } from "./metrics.ts";
-import { recordDevices } from "./record_devices.ts";
+import { type BatonStore, recordDevices } from "./record_devices.ts";
 
 /** The devices of a box, opened by whoever knows how, under the ids of `box.yaml`. */
 export interface BoxDevices {
@@ -56,6 +56,8 @@ export interface BoxHost {
   readonly metrics: BoxMetrics;
   /** Modes of doors across restarts. */
   readonly modes: { of(door: string): DoorMode; set(door: string, mode: DoorMode): void };
+  /** Where the reads of patrol batons go. */
+  readonly batons: BatonStore;
 }
 
 /** Timers of a loaded processor are late by some 10 ms; a door that is late by this is stuck. */
@@ -96,7 +98,7 @@ export class Box implements Disposable {
     this.#cancels.push(...recordDevices(
       devices,
       (event) => this.#record(event),
-      (event) => host.journal.append(event),
+      host.batons,
     ));
     for (const [index, door] of config.doors.entries()) this.#addDoor(index, door);
     for (const { input } of config.release) this.#watchRelease(input);

@@ -3,8 +3,10 @@
  *
  * @module
  */
+export * from "./baton_marks.ts";
 export * from "./box.ts";
 export * from "./corrected_clock.ts";
 export * from "./door_modes.ts";
 export * from "./metrics.ts";
 export { recordPlugs } from "./record_plugs.ts";
+export type { BatonStore } from "./record_devices.ts";

@@ -1,15 +1,19 @@
+import type { BatonChunk } from "../../drivers/contract.ts";
 import type { Cancel } from "../../hal/mod.ts";
 import type { BoxEvent } from "../../sync/wire/mod.ts";
 import type { BoxDevices } from "./box.ts";
 
-/**
- * Records what outputs, inputs, expanders and batons do by themselves, each change once. `store`
- * resolves when an event is durable, and rejects when it cannot be.
- */
+/** Stores what batons have read, each read once; resolves when all of a chunk is durable. */
+export interface BatonStore {
+  /** See {@link import("./baton_marks.ts").BatonMarks.store}. */
+  store(source: string, chunk: BatonChunk): Promise<void>;
+}
+
+/** Records what outputs, inputs and expanders do by themselves, each change once, and what batons have read. */
 export function recordDevices(
   devices: BoxDevices,
   record: (event: BoxEvent) => void,
-  store: (event: BoxEvent) => Promise<unknown>,
+  batons: BatonStore,
 ): Cancel[] {
   const cancels: Cancel[] = [];
   for (const [output, line] of devices.outputs) {
@@ -44,14 +48,7 @@ export function recordDevices(
     );
   }
   for (const [source, cradle] of devices.batons) {
-    cancels.push(cradle.onReads(async ({ baton, reads }) => {
-      // All are durable before the baton may forget them.
-      await Promise.all(
-        reads.map(({ tag, atWallMs, record: place }) =>
-          store({ kind: "patrol.read", source, tag, readAtMs: atWallMs, baton, record: place })
-        ),
-      );
-    }));
+    cancels.push(cradle.onReads((chunk) => batons.store(source, chunk)));
   }
   return cancels;
 }

@@ -12,7 +12,7 @@ import { VirtualGpio } from "../../hal/sim/mod.ts";
 import { loadIdentity, startSync, type SyncHandle } from "../../sync/mod.ts";
 import type { BoxEvent, BoxStatus } from "../../sync/wire/mod.ts";
 import { answerLocal, type LocalApi } from "../api/mod.ts";
-import { Box, BoxMetrics, CorrectedClock, DoorModes, recordPlugs } from "../box/mod.ts";
+import { BatonMarks, Box, BoxMetrics, CorrectedClock, DoorModes, recordPlugs } from "../box/mod.ts";
 import type { ResolvedConfig } from "../config/mod.ts";
 import { type Journal, openJournal } from "../journal/mod.ts";
 import { driverLog, jsonLog, type Log, LOG_LEVELS, type LogLevel } from "../log.ts";
@@ -94,6 +94,11 @@ async function runBox(
   journalOpening.catch(() => {});
   const keeper = stack.use(new PolicyKeeper(join(data, "policy.db"), clock, log.part("policy")));
   const journal = stack.use(await journalOpening);
+  const batons = new BatonMarks(
+    join(data, "batons.json"),
+    journal,
+    (message) => log.error(message),
+  );
   const simulators = stack.use(new SimulatedBuses(clock));
   const guard = await openGuard(config, data, clock, log.part("guard"), signal);
   // After the devices: a goodbye with lines still in use would leave them to nobody.
@@ -111,7 +116,9 @@ async function runBox(
   );
   const metrics = new BoxMetrics();
   const modes = new DoorModes(join(data, "doors.json"), (message) => log.error(message));
-  const box = stack.use(new Box(config, devices, { clock, journal, log, metrics, modes }));
+  const box = stack.use(
+    new Box(config, devices, { clock, journal, log, metrics, modes, batons }),
+  );
   guard?.answerWhile(() => box.alive());
   guard?.ready();
   box.setPolicy(keeper.inForce?.compiled);
