@@ -274,7 +274,9 @@ function serialLinks(root: string): Map<string, string> {
 
 function driverOf(path: string): string | undefined {
   const driver = nullOn(() => realPath(cPath(join(path, "device/driver"))));
-  return driver === undefined ? undefined : `${driver.slice(driver.lastIndexOf("/") + 1)} port`;
+  return driver === undefined
+    ? undefined
+    : `serial port (${driver.slice(driver.lastIndexOf("/") + 1)})`;
 }
 
 /** A number or serial that a device tells, as part of a name: what is not plain becomes `_`, as with udev. */

@@ -116,7 +116,7 @@ Deno.test("ports that were not built in, consoles and terminals are left out", a
     kind: "serial",
     path: "/dev/ttyS0",
     stable: "/dev/ttyS0",
-    description: "serial8250 port",
+    description: "serial port (serial8250)",
   }]);
 });
 

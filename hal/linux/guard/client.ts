@@ -180,7 +180,9 @@ export class GuardClient implements AsyncDisposable {
         if (end.aborted) break;
         this.#fault = `outputs are not guarded: ${(error as Error).message}`;
         log("error", this.#fault);
-        this.#welcomed();
+        if (!(error instanceof HalError && error.kind === "protocol" && attempts === 1)) {
+          this.#welcomed();
+        }
       }
       const livedMs = clock.monotonicMs() - startedMs;
       retryMs = livedMs > RESTART_MS_MAX ? RESTART_MS_MIN : Math.min(retryMs * 2, RESTART_MS_MAX);
@@ -222,7 +224,7 @@ export class GuardClient implements AsyncDisposable {
       // One that hangs would be in the way of the next, and its lock with it.
       silence = clock.schedule(Math.max(SILENCE_MS_MIN, heartbeatMs * 2), () => {
         this.#options.log("error", "the guard does not answer; it is killed");
-        libc().kill(connection.peer().pid, SIGKILL);
+        this.#kill();
       });
     };
     heard();
@@ -253,10 +255,9 @@ export class GuardClient implements AsyncDisposable {
     switch (message?.kind) {
       case "welcome":
         if (message.protocol !== GUARD_PROTOCOL) {
-          throw new HalError(
-            "protocol",
-            `a guard of another version runs (${message.protocol}); end it: it holds the outputs`,
-          );
+          // It outlived an update. Its lines fall free for a moment, and are this box's to request.
+          this.#kill();
+          throw new HalError("protocol", `a guard of another version ran (${message.protocol})`);
         }
         this.#fault = undefined;
         this.#found = new Set(message.lines);
@@ -295,6 +296,10 @@ export class GuardClient implements AsyncDisposable {
       default:
         message satisfies never;
     }
+  }
+
+  #kill(): void {
+    if (this.#connection !== undefined) libc().kill(this.#connection.peer().pid, SIGKILL);
   }
 
   #handOver({ id, onCrash, activeLow, fd }: GuardedLine): void {

@@ -219,6 +219,27 @@ Deno.test("a guard that hangs is killed and replaced", async () => {
   await rig.levelsBecome(/^bb0$/);
 });
 
+Deno.test("a guard of another version, which outlived an update, makes way for the box's own", async () => {
+  await using rig = new Rig();
+  const other = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--quiet",
+      "--no-config",
+      "--allow-ffi",
+      `${HERE}testing/old_guard.ts`,
+      rig.socket,
+    ],
+    stdin: "null",
+  }).spawn();
+  await until(() => read("/proc/net/unix").includes(rig.socket), 10_000, () => "it listens");
+  const box = await rig.box(true);
+  assert.ok(box.lines.includes("ready "), `without fault: ${box.lines.join()}`);
+  assert.equal((await other.status).signal, "SIGKILL");
+  box.kill("SIGKILL");
+  await rig.levelsBecome(/^b1$/);
+});
+
 Deno.test("nonsense on the socket frees no door and keeps nobody out", async () => {
   await using rig = new Rig();
   const box = await rig.box(true);
