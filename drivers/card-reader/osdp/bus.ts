@@ -6,6 +6,12 @@
  */
 import { type Cancel, HalError, type SerialChunk, type SerialPort } from "../../../hal/mod.ts";
 import type { CardReader, ReaderBus, SerialDriverHost } from "../../contract.ts";
+import {
+  type OsdpFileOptions,
+  type OsdpFileResult,
+  type OsdpFileSource,
+  sendFile,
+} from "./file_transfer.ts";
 import { type Frame, FrameDecoder } from "./frame.ts";
 import { type Bench, installKey } from "./install_key.ts";
 import { keySource } from "./key.ts";
@@ -189,6 +195,24 @@ export class OsdpBus implements ReaderBus {
     signal: AbortSignal,
   ): Promise<void> {
     await showText(this.#reader(address).conversation, this.#bench(signal), text);
+  }
+
+  /**
+   * Gives the reader at `address` a file, such as its firmware (FILETRANSFER). Taps at it and at the
+   * others go on meanwhile; an outage, also of the whole line, is waited out for ten minutes.
+   *
+   * @throws {@link HalError} `unsupported`, `protocol` when the reader rejects the file, `timeout`;
+   * RangeError for a size or offset that cannot be; the signal's reason, having told the reader to abort.
+   */
+  async sendFile(
+    address: number,
+    source: OsdpFileSource,
+    options: OsdpFileOptions,
+    signal: AbortSignal,
+  ): Promise<OsdpFileResult> {
+    const baudRate = () => this.#port?.settings.baudRate ?? 9_600;
+    const bench = { ...this.#bench(signal), baudRate };
+    return await sendFile(this.#reader(address).conversation, bench, source, options);
   }
 
   /** What an installer's act needs besides the reader. */

@@ -83,13 +83,18 @@ export class Conversation {
     return this.#exchanges.address;
   }
 
+  /** Whether it can be talked to: online, and not starting anew. */
+  get ready(): boolean {
+    return this.#phase === "online";
+  }
+
   /**
    * Sends a command when no order waits, and resolves with its answer, which may be a refusal.
    *
    * @throws {@link OsdpRequestError}.
    */
   request(command: Command, replyMs?: number): Promise<Reply> {
-    if (this.#phase !== "online") {
+    if (!this.ready) {
       return Promise.reject(new OsdpRequestError("offline", "the reader is offline"));
     }
     const answer = this.agenda.request(command, replyMs);

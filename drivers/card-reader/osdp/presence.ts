@@ -18,7 +18,7 @@ export class Presence {
   #lastReplyMs: number;
   /** When it last was what it should be; chatter that leads nowhere does not count. */
   #soundMs: number;
-  readonly #onCame = new Set<() => void>();
+  readonly #onReady = new Set<() => void>();
   /** What was last told to listeners. */
   #announced: boolean | undefined;
 
@@ -37,10 +37,10 @@ export class Presence {
     return this.#announced === true;
   }
 
-  /** Calls back when it comes online. */
-  onCame(listener: () => void): Cancel {
-    this.#onCame.add(listener);
-    return () => this.#onCame.delete(listener);
+  /** Calls back when it can be talked to again, also after a loss too short to be told. */
+  onReady(listener: () => void): Cancel {
+    this.#onReady.add(listener);
+    return () => this.#onReady.delete(listener);
   }
 
   /** The line is there: from now on silence is the reader's own. */
@@ -73,11 +73,11 @@ export class Presence {
 
   /** It is online; listeners are told unless they know. */
   came(): void {
+    for (const listener of this.#onReady) listener();
     if (this.#announced === true) return;
     this.#announced = true;
     this.#log("info", "reader online", { firmware: this.identity?.firmware ?? "unknown" });
     this.#reports.events.emit({ kind: "online", identity: this.identity });
-    for (const listener of this.#onCame) listener();
   }
 
   /** It is offline; listeners are told unless they know. */

@@ -2,7 +2,7 @@ import type { Conversation } from "./conversation.ts";
 import type { Bench } from "./install_key.ts";
 
 /**
- * Waits until a reader is online; `false` when it is not within `withinMs`.
+ * Waits until a reader can be talked to; `false` when it is not within `withinMs`.
  *
  * @throws the reason of the caller's or the bus' signal.
  */
@@ -14,17 +14,17 @@ export async function waitOnline(
   const over = new AbortController();
   const cancelTimer = clock.schedule(withinMs, () => over.abort());
   const online = Promise.withResolvers<void>();
-  const cancel = conversation.presence.onCame(() => online.resolve());
+  const cancel = conversation.presence.onReady(() => online.resolve());
   const stop = () => online.resolve();
   const signals = [over.signal, signal, closed];
   for (const one of signals) one.addEventListener("abort", stop, { once: true });
   try {
     signal.throwIfAborted();
     closed.throwIfAborted();
-    if (!conversation.presence.online) await online.promise;
+    if (!conversation.ready) await online.promise;
     signal.throwIfAborted();
     closed.throwIfAborted();
-    return conversation.presence.online;
+    return conversation.ready;
   } finally {
     cancel();
     cancelTimer();
