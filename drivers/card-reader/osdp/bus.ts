@@ -49,6 +49,8 @@ export interface OsdpBusCounts {
 
 interface InFlight {
   readonly talk: Conversation;
+  /** When the last bit of the question has left. */
+  readonly sentMs: number;
   readonly capMs: number;
 }
 
@@ -283,8 +285,12 @@ export class OsdpBus implements ReaderBus {
     if (inFlight === undefined || !inFlight.talk.accept(frame, receivedMs)) {
       // Adapters that echo show us our own commands: those are nothing strange.
       if (frame.reply) this.#counts.stray++;
+      const late = this.#talks.find((talk) => frame.reply && talk.address === frame.address);
+      if (late !== inFlight?.talk) late?.patience.late();
       return;
     }
+    const replyingMs = frame.bytes.length * this.#characterMs();
+    inFlight.talk.patience.answered(receivedMs - inFlight.sentMs - replyingMs);
     this.#counts.answered++;
     this.#freeMs = receivedMs;
     this.#inFlight = undefined;
@@ -315,8 +321,8 @@ export class OsdpBus implements ReaderBus {
     let pollMs = Infinity;
     let urgent: Conversation | undefined;
     for (const talk of this.#talks) {
-      const { dueMs, missing } = talk;
-      const atMs = missing ? Math.max(dueMs, this.#missingFreeMs) : dueMs;
+      const { dueMs } = talk;
+      const atMs = talk.misses > 0 ? Math.max(dueMs, this.#missingFreeMs) : dueMs;
       // Of several that may go at the same moment, the one that has waited longest: none starves.
       if (atMs < pollMs || (atMs === pollMs && dueMs < poll!.dueMs)) {
         [poll, pollMs] = [talk, atMs];
@@ -333,11 +339,16 @@ export class OsdpBus implements ReaderBus {
     // Bytes from before the question are no answer to it, even if they turn out to hold a frame.
     this.#decoder.discard();
     this.#urgentRun = talk.urgent ? this.#urgentRun + 1 : 0;
-    const { bytes, onWritten, replyMs: longer = 0 } = talk.next(nowMs);
-    const replyMs = Math.max(this.#replyMs.get(talk)!, longer);
+    const { bytes, onWritten, replyMs: longer } = talk.next(nowMs);
+    const usualMs = this.#replyMs.get(talk)!;
+    const hurried = talk.ready && longer === undefined;
+    const replyMs = hurried
+      ? talk.patience.waitMs(talk.misses, usualMs)
+      : Math.max(usualMs, longer ?? 0);
     const sendingMs = bytes.length * this.#characterMs();
     const deadlineMs = sendingMs + replyMs;
-    this.#inFlight = { talk, capMs: nowMs + Math.max(deadlineMs, EXCHANGE_MS_MAX) };
+    const sentMs = nowMs + sendingMs;
+    this.#inFlight = { talk, sentMs, capMs: nowMs + Math.max(deadlineMs, EXCHANGE_MS_MAX) };
     this.#counts.sent++;
     this.#timer = this.#host.clock.schedule(deadlineMs, () => this.#deadline());
     port.write(bytes, this.#abort.signal).then(

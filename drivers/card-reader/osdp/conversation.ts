@@ -14,6 +14,7 @@ import { type Frame, FRAME_BYTES_MAX } from "./frame.ts";
 import { Freshness } from "./freshness.ts";
 import type { OsdpOptions } from "./options.ts";
 import type { OrderQueue } from "./orders.ts";
+import { Patience } from "./patience.ts";
 import { Presence } from "./presence.ts";
 import { type Capability, decodeReply, NAK, type Reply } from "./replies.ts";
 import { identityOf, type ReaderReports } from "./reports.ts";
@@ -22,8 +23,11 @@ import { type KeySource, SecureLink, type Verdict } from "./secure_link.ts";
 
 /** Wait before a busy reader is asked again. */
 const BUSY_WAIT_MS = 50;
-/** Missed replies after which a reader no longer gets its turn like the others. */
+/** Missed replies, and silence, after which a reader no longer gets its turn like the others: a disturbed line is not its fault. */
 const MISSES_MAX = 3;
+const SILENT_MS_MAX = 1_500;
+/** Answers to something else after which the conversation is started anew. */
+const STRANGE_MAX = 3;
 /** Refusals of a command in a row after which it is given up. */
 const REFUSALS_MAX = 3;
 /** Wait before a reader that refuses to talk is started anew. */
@@ -54,6 +58,8 @@ export class Conversation {
   readonly agenda: Agenda;
   /** Its secure channel. */
   readonly link: SecureLink;
+  /** How long its replies take. */
+  readonly patience: Patience = new Patience();
   readonly #options: OsdpOptions;
   readonly #clock: Clock;
   readonly #log: DriverLog;
@@ -63,6 +69,8 @@ export class Conversation {
   readonly #freshness = new Freshness();
   #phase: Phase = "probe";
   #misses = 0;
+  /** Frames of the reader that answered nothing, since it last answered. */
+  #strange = 0;
   #restarts = 0;
 
   /** Begins with nothing said. */
@@ -117,12 +125,13 @@ export class Conversation {
 
   /** Whether it has stopped answering, so that its turns must not cost its neighbours much. */
   get failing(): boolean {
-    return this.#misses >= MISSES_MAX;
+    const silentMs = this.#clock.monotonicMs() - this.presence.lastReplyMs;
+    return this.#misses >= MISSES_MAX && silentMs >= SILENT_MS_MAX;
   }
 
-  /** Whether its last turn was not answered. */
-  get missing(): boolean {
-    return this.#misses > 0;
+  /** Turns in a row that it did not answer. */
+  get misses(): number {
+    return this.#misses;
   }
 
   /** Whether something waits for it that goes before any poll. */
@@ -155,7 +164,10 @@ export class Conversation {
   /** Takes a frame while a reply is awaited. `false`: it is no reply to what was sent. */
   accept(frame: Frame, receivedMs: number): boolean {
     const match = this.#exchanges.match(frame);
-    if (match === undefined) return false;
+    if (match === undefined) {
+      if (frame.reply && frame.address === this.address) this.#strange++;
+      return false;
+    }
     const exchange = this.#exchanges.current!;
     const busy = match === "busy";
     const verdict = busy
@@ -163,6 +175,7 @@ export class Conversation {
       : this.link.read(frame, exchange.command, receivedMs);
     if (verdict.kind === "stray") return false;
     this.#misses = 0;
+    this.#strange = 0;
     const hurried = this.#phase === "start" || this.#phase === "secure" || this.agenda.hurried;
     this.dueMs = receivedMs + (hurried ? 0 : this.agenda.paceMs ?? this.#options.pollMs);
     if (verdict.kind !== "message") {
@@ -229,6 +242,12 @@ export class Conversation {
         "error",
         "the reader is silent in the secure channel's handshake; it may know none",
       );
+    }
+    if (this.#strange >= STRANGE_MAX) {
+      // Noise has put words into our mouth: it answers those, again and again, until it starts anew.
+      this.#strange = 0;
+      this.#log("info", "the reader answers something else and is started anew");
+      this.#restart();
     }
     this.#checkOffline(nowMs, "no-reply");
   }

@@ -37,6 +37,11 @@ export class Presence {
     return this.#announced === true;
   }
 
+  /** When it was heard last, or the line came. */
+  get lastReplyMs(): number {
+    return this.#lastReplyMs;
+  }
+
   /** Calls back when it can be talked to again, also after a loss too short to be told. */
   onReady(listener: () => void): Cancel {
     this.#onReady.add(listener);

@@ -154,6 +154,8 @@ export async function openLineRig(
   options: {
     readonly baudRate: number;
     readonly driver?: object;
+    /** Options of the driver for one address. */
+    readonly each?: Readonly<Record<number, object>>;
     readonly keys?: Readonly<Record<number, string>>;
   },
 ): Promise<LineRig> {
@@ -165,7 +167,7 @@ export async function openLineRig(
   const line = rs485Line(clock);
   const devices = readers.map((one) => {
     const station = line.join(one.baudRate ?? baudRate);
-    const simulated = simulateOsdpReaders(station, clock, [{ baudRate, ...one }], abort.signal);
+    const simulated = simulateOsdpReaders(station, clock, [{ baudRate, ...one }], abort.signal, 20);
     const device = simulated.readers[0]!;
     device.onMove((_address, rate) => station.setBaudRate(rate));
     return device;
@@ -184,7 +186,10 @@ export async function openLineRig(
           return Promise.resolve(box);
         },
       },
-      readers.map((one) => driverOptions(one.address, options)),
+      readers.map(({ address }) => {
+        const driver = { ...options.driver, ...options.each?.[address] };
+        return driverOptions(address, { keys: options.keys, driver });
+      }),
       abort.signal,
     );
     for (const { address } of readers) {

@@ -220,6 +220,12 @@ export class SimulatedOsdpReader {
     return this.#security.key;
   }
 
+  /** Somebody gives it another key, at a bench or by its maker's tool; its session ends. */
+  swapKey(key: Uint8Array): void {
+    this.#security.key = key;
+    this.#security.drop();
+  }
+
   /** Whether it is in a secure session. */
   get secure(): boolean {
     return this.#security.open;

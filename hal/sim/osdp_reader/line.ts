@@ -10,7 +10,7 @@ import type { SimulatedReaderOptions } from "./options.ts";
 
 /** Longest frame of the standard. */
 const FRAME_BYTES_MAX = 1440;
-/** A frame that paused for longer is none. */
+/** A frame that paused for longer is none; far over the standard's 20 ms, for hosts that are slow. */
 const PAUSE_MS_MAX = 200;
 
 /** Simulated readers on one line. */
@@ -39,9 +39,11 @@ export function simulateOsdpReaders(
   clock: Clock,
   readers: readonly SimulatedReaderOptions[],
   signal: AbortSignal,
+  /** A frame that paused for longer, in ms, is none. The standard's is 20, where time is exact. */
+  pauseMsMax: number = PAUSE_MS_MAX,
 ): SimulatedOsdpLine {
   const devices = readers.map((options) => new SimulatedOsdpReader(options, clock));
-  const line = new Line(port, clock, devices, signal);
+  const line = new Line(port, clock, devices, signal, pauseMsMax);
   return {
     readers: devices,
     reader(address) {
@@ -59,6 +61,7 @@ class Line {
   readonly #clock: Clock;
   readonly #devices: readonly SimulatedOsdpReader[];
   readonly #signal: AbortSignal;
+  readonly #pauseMsMax: number;
   readonly #replies = new Set<Cancel>();
   #held: number[] = [];
   #lastMs = 0;
@@ -68,18 +71,20 @@ class Line {
     clock: Clock,
     devices: readonly SimulatedOsdpReader[],
     signal: AbortSignal,
+    pauseMsMax: number,
   ) {
     this.#port = port;
     this.#clock = clock;
     this.#devices = devices;
     this.#signal = signal;
+    this.#pauseMsMax = pauseMsMax;
   }
 
   async serve(): Promise<void> {
     try {
       for (;;) {
         const { bytes, receivedMonotonicMs } = await this.#port.read(this.#signal);
-        if (receivedMonotonicMs - this.#lastMs > PAUSE_MS_MAX) this.#held = [];
+        if (receivedMonotonicMs - this.#lastMs > this.#pauseMsMax) this.#held = [];
         this.#lastMs = receivedMonotonicMs;
         this.#held.push(...bytes);
         this.#look();
