@@ -96,8 +96,19 @@ Deno.test("with no terminator silence ends a number", async () => {
   await using _ = reader;
   await type(device, "1234");
   assert.deepEqual(cards(), []);
-  await clock.advance(100);
+  await clock.advance(120);
   assert.deepEqual(cards(), ["32:000004d2"]);
+});
+
+Deno.test("keys that come just after the pause, as on a box that was held up, belong to the number", async () => {
+  const { hid, open, type, clock } = rig();
+  const device = hid.plug(IDS);
+  const { reader, cards } = await open();
+  await using _ = reader;
+  await type(device, "12");
+  await clock.advance(300);
+  await type(device, "3\n");
+  assert.deepEqual(cards(), ["32:0000007b"]);
 });
 
 Deno.test("a held key repeats nothing; hasty rollover and numbered reports are understood", async () => {
@@ -156,7 +167,7 @@ Deno.test("foreign keys, commands, endless typing and halves are refused, never 
   const device = hid.plug(IDS);
   const { reader, cards } = await open();
   await using _ = reader;
-  await type(device, "12a4\n");
+  await type(device, "12[4\n");
   await type(device, "1\t2\n");
   // Control-C between two digits.
   await type(device, "1");
@@ -165,8 +176,10 @@ Deno.test("foreign keys, commands, endless typing and halves are refused, never 
   await type(device, "2\n");
   await type(device, "9".repeat(5_000) + "\n");
   assert.equal(logged.length, 4);
+  for (const line of logged.slice(0, 3)) assert.match(line, /keys were typed that no card has/);
+  assert.match(logged[3]!, /more was typed than a card has/);
   await type(device, "777");
-  await clock.advance(300);
+  await clock.advance(330);
   await type(device, "888\n");
   assert.deepEqual(cards(), ["32:00000378"], "a half before a pause is not put before the next");
   assert.match(logged.join("\n"), /with no end/);

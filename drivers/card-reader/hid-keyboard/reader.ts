@@ -9,6 +9,9 @@ import type { HidKeyboardOptions } from "./mod.ts";
 /** No card's number is longer: 255 bits as decimal digits, and what stands around it. */
 const CHARACTERS_MAX = 96;
 
+/** Enough for what was read meanwhile to be handed over. */
+const HELD_UP_MS = 20;
+
 const ADVICE = {
   report: "a report is no keyboard's; set reportId, or use the driver hid-raw for this reader",
   keys: "keys were typed that no card has; is this a reader, and is its layout right?",
@@ -82,22 +85,21 @@ class Typing implements Disposable {
 
   take(key: KeyPress, atMs: number): void {
     this.#cancelGap();
-    // The timer may run late, after the next number has begun.
-    if (this.#some && atMs - this.#lastMs > this.#options.keyGapMs) this.#gap();
     if (key === this.#options.terminator) return this.#finish(atMs);
     if (key.length > 1) this.#spoilt ??= "keys";
     else if (this.#typed.length >= CHARACTERS_MAX) this.#spoilt ??= "long";
     else this.#typed += key;
     this.#lastMs = atMs;
-    this.#cancelGap = this.#schedule(this.#options.keyGapMs, () => this.#gap());
+    this.#cancelGap = this.#schedule(this.#options.keyGapMs, () => this.#late());
   }
 
   [Symbol.dispose](): void {
     this.#cancelGap();
   }
 
-  get #some(): boolean {
-    return this.#typed !== "" || this.#spoilt !== undefined;
+  /** The keys may be there already, behind this timer: a box that was held up is no silence. */
+  #late(): void {
+    this.#cancelGap = this.#schedule(HELD_UP_MS, () => this.#gap());
   }
 
   #gap(): void {

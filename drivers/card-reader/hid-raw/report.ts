@@ -19,8 +19,6 @@ export function readReport(bytes: Uint8Array, options: HidRawOptions): RawReport
   if (lengthOffset !== undefined) {
     const told = body[lengthOffset];
     if (told === undefined) return { kind: "refused", why: "short" };
-    // A length of nothing is how many say that no card is there.
-    if (told === 0) return { kind: "none" };
     length = lengthUnit === "bytes" ? told : Math.ceil(told / 8);
     if (lengthUnit === "bits") counted = told;
     if (length > NUMBER_BYTES_MAX) return { kind: "refused", why: "length" };
@@ -28,6 +26,7 @@ export function readReport(bytes: Uint8Array, options: HidRawOptions): RawReport
   if (body.length < offset + length) return { kind: "refused", why: "short" };
   const number = body.slice(offset, offset + length);
   if (options.byteOrder === "little") number.reverse();
+  // Zeros, or a length of nothing: no card is there.
   if (number.every((byte) => byte === 0)) return { kind: "none" };
   const wanted = bits ?? counted;
   if (wanted === undefined) return { kind: "card", card: cardOfBytes(number) };
