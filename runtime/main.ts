@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   doctor: async () => (await import("./cli/doctor.ts")).doctorCommand,
   enrol: async () => (await import("./cli/enrol.ts")).enrolCommand,
   events: async () => (await import("./cli/events.ts")).eventsCommand,
+  learn: async () => (await import("./cli/learn.ts")).learnCommand,
   io: async () => (await import("./cli/io.ts")).ioCommand,
   policy: async () => (await import("./cli/policy.ts")).policyCommand,
 };

@@ -1,4 +1,4 @@
-import { linuxInventory, linuxMachine } from "../../hal/linux/mod.ts";
+import { linuxMachine } from "../../hal/linux/mod.ts";
 import type { Clock } from "../../hal/mod.ts";
 import { loadIdentity, probeDistrict, SyncError } from "../../sync/mod.ts";
 import type { ResolvedConfig } from "../config/mod.ts";
@@ -68,7 +68,7 @@ export async function doctorCommand(args: string[], signal: AbortSignal): Promis
     {
       clock,
       machine: linuxMachine(root === undefined ? {} : { root }),
-      inventory: linuxInventory({ clock, ...(root === undefined ? {} : { root }) }),
+      inventory: hosts.inventory,
       serial: devices.serial,
       gpio: devices.gpio,
       finders: readerFinders(clock),

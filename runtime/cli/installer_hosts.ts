@@ -10,9 +10,15 @@ import {
   OSDP_BAUD_RATES,
   type OsdpFinding,
 } from "../../drivers/card-reader/osdp/mod.ts";
-import { linuxClock, linuxGpioHost, linuxHosts, linuxSerialHost } from "../../hal/linux/mod.ts";
+import {
+  linuxClock,
+  linuxGpioHost,
+  linuxHosts,
+  linuxInventory,
+  linuxSerialHost,
+} from "../../hal/linux/mod.ts";
 import { VirtualGpio } from "../../hal/sim/mod.ts";
-import type { Clock, SerialHost } from "../../hal/mod.ts";
+import type { Clock, DeviceInventory, SerialHost } from "../../hal/mod.ts";
 import {
   type Language,
   languageOf,
@@ -39,6 +45,7 @@ export function languageArg(lang: string | undefined): Language {
 export interface InstallerHosts extends AsyncDisposable {
   readonly clock: Clock;
   readonly devices: DeviceHosts;
+  readonly inventory: DeviceInventory;
 }
 
 /** `root` stands for `/` where device files are looked for. */
@@ -52,6 +59,7 @@ export function installerHosts(root = "/"): InstallerHosts {
   };
   return {
     clock,
+    inventory: linuxInventory({ clock, root }),
     devices: {
       clock,
       // What a driver has to say shows in what it reports; a log would tear the screen.

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { columns } from "../installer/mod.ts";
+import { columns, type Language, type Terminal } from "../installer/mod.ts";
 
 const encoder = new TextEncoder();
 
@@ -53,6 +53,91 @@ export class Screen {
   #write(text: string): void {
     const bytes = encoder.encode(text);
     for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  }
+}
+
+/** Longest line taken from a terminal; nobody types more to a question. */
+const LINE_CHARACTERS_MAX = 1_024;
+/** Lines typed ahead, or piped in. */
+const LINES_MAX = 1_000;
+
+/** Lines as the terminal's own line editing hands them over; a pipe will do as well. Disposal stops reading. */
+export class TypedLines implements Terminal, Disposable {
+  /** What is said here. */
+  readonly language: Language;
+  readonly #lines: string[] = [];
+  #prompted = false;
+  #ended = false;
+  #wake: (() => void) | undefined;
+
+  /** Begins to read. */
+  constructor(language: Language) {
+    this.language = language;
+    this.#read().catch(() => this.#end());
+  }
+
+  /** See {@link Terminal.say}. */
+  say(line: string): void {
+    // A prompt that waits for an answer stands in a line of its own.
+    if (this.#prompted) console.log();
+    this.#prompted = false;
+    console.log(line);
+  }
+
+  /** See {@link Terminal.prompt}. */
+  prompt(prompt: string): void {
+    Deno.stdout.writeSync(encoder.encode(prompt));
+    this.#prompted = true;
+  }
+
+  /** See {@link Terminal.ready}. */
+  async ready(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#lines.length > 0 || this.#ended) return;
+    await new Promise<void>((resolve) => {
+      const wake = () => {
+        signal.removeEventListener("abort", wake);
+        this.#wake = undefined;
+        resolve();
+      };
+      this.#wake = wake;
+      signal.addEventListener("abort", wake);
+    });
+    signal.throwIfAborted();
+  }
+
+  /** See {@link Terminal.line}. */
+  line(): string | undefined {
+    // The end of a line has ended the prompt's.
+    this.#prompted = false;
+    return this.#lines.shift();
+  }
+
+  /** Ends it for whoever waits; the read that is under way goes with the process. */
+  [Symbol.dispose](): void {
+    this.#end();
+  }
+
+  async #read(): Promise<void> {
+    const buffer = new Uint8Array(4_096);
+    const decoder = new TextDecoder();
+    let rest = "";
+    while (!this.#ended) {
+      const count = await Deno.stdin.read(buffer);
+      if (count === null) break;
+      const parts = (rest + decoder.decode(buffer.subarray(0, count), { stream: true }))
+        .split(/\r?\n/);
+      rest = parts.pop()!.slice(0, LINE_CHARACTERS_MAX);
+      this.#lines.push(...parts.map((line) => line.slice(0, LINE_CHARACTERS_MAX)));
+      this.#lines.splice(LINES_MAX);
+      if (parts.length > 0) this.#wake?.();
+    }
+    this.#end();
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#wake?.();
   }
 }
 

@@ -30,3 +30,8 @@ export {
 } from "./io/bench.ts";
 export { type IoOrder, type IoPrompt, pressKey, screenLines } from "./io/screen.ts";
 export { cardHex, printedNumber } from "./card_text.ts";
+export { ConfigDraft, type DoorKind, type DraftDoor, type DraftList } from "./learn/draft.ts";
+export { learn, type LearnStart } from "./learn/dialogue.ts";
+export type { Pulse, PulseReader } from "./learn/gpio_watch.ts";
+export { InputEnded, type Terminal } from "./learn/questions.ts";
+export type { LearnHosts } from "./learn/watch.ts";

@@ -73,9 +73,11 @@ Deno.test("help lists every command; an unknown one is bad usage", async () => {
   const help = await run([LAUNCHER, "--help"], {});
   equal(help.code, 0);
   for (
-    const command of "demo box check district enrol policy events test bench version help".split(
-      " ",
-    )
+    const command
+      of "demo box check doctor learn io district enrol policy events test bench version help"
+        .split(
+          " ",
+        )
   ) match(help.stdout, new RegExp(`^  ${command} `, "m"));
   const unknown = await run([LAUNCHER, "frobnicate"], {});
   equal(unknown.code, 2);

@@ -79,9 +79,7 @@ export async function examine(
   each(judgeMemory(await machine.memory()));
   each(judgePower(await machine.power()));
   const watchdogs = devices.filter((device) => device.kind === "watchdog");
-  const wanted = (config as { readonly watchdog?: { readonly path: string } } | undefined)
-    ?.watchdog?.path;
-  each(judgeWatchdog(watchdogs.map((device) => device.path), wanted));
+  each(judgeWatchdog(watchdogs.map((device) => device.path), config?.watchdog?.path));
   const reach = await hosts.district(signal);
   if (reach !== undefined) tell(judgeDistrict(reach));
   for (const device of devices) {
