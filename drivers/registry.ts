@@ -14,9 +14,13 @@ import { pcsc } from "./card-reader/pcsc/mod.ts";
 import { wiegand } from "./card-reader/wiegand/mod.ts";
 import { firmata } from "./expander/firmata/mod.ts";
 import { modbus } from "./expander/modbus/mod.ts";
+import { dualContactInput } from "./input/dual-contact/mod.ts";
 import { gpioInput } from "./input/gpio/mod.ts";
+import { supervisedInput } from "./input/supervised/mod.ts";
 import { gpioOutput } from "./output/gpio/mod.ts";
 import { batonSerial } from "./patrol-baton/baton-serial/mod.ts";
+import { photoresistor } from "./sensor/photoresistor/mod.ts";
+import { thermistor } from "./sensor/thermistor/mod.ts";
 
 /** Every driver of this build. */
 export const DRIVERS = [
@@ -34,4 +38,8 @@ export const DRIVERS = [
   gpioOutput,
   gpioInput,
   batonSerial,
+  supervisedInput,
+  dualContactInput,
+  thermistor,
+  photoresistor,
 ] as const;
