@@ -37,6 +37,7 @@ import {
 } from "../policy/mod.ts";
 import type { BoxMetrics } from "./metrics.ts";
 import { type BatonStore, recordDevices } from "./record_devices.ts";
+import { recordSensor } from "./record_sensors.ts";
 
 /** The devices of a box, opened by whoever knows how, under the ids of `box.yaml`. */
 export interface BoxDevices {
@@ -100,6 +101,12 @@ export class Box implements Disposable {
       (event) => this.#record(event),
       host.batons,
     ));
+    for (const { id, record } of config.sensors) {
+      const sensor = devices.sensors.get(id)!;
+      this.#cancels.push(
+        recordSensor(id, sensor, record, host.clock, (event) => this.#record(event)),
+      );
+    }
     for (const [index, door] of config.doors.entries()) this.#addDoor(index, door);
     for (const { input } of config.release) this.#watchRelease(input);
     for (const { id, door } of config.readers) {

@@ -6,6 +6,7 @@
 export * from "./baton_marks.ts";
 export * from "./box.ts";
 export * from "./corrected_clock.ts";
+export { deviceFaults } from "./device_faults.ts";
 export * from "./door_modes.ts";
 export * from "./metrics.ts";
 export { recordPlugs } from "./record_plugs.ts";

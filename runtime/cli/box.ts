@@ -12,7 +12,15 @@ import { VirtualGpio } from "../../hal/sim/mod.ts";
 import { loadIdentity, startSync, type SyncHandle } from "../../sync/mod.ts";
 import type { BoxEvent, BoxStatus } from "../../sync/wire/mod.ts";
 import { answerLocal, type LocalApi } from "../api/mod.ts";
-import { BatonMarks, Box, BoxMetrics, CorrectedClock, DoorModes, recordPlugs } from "../box/mod.ts";
+import {
+  BatonMarks,
+  Box,
+  BoxMetrics,
+  CorrectedClock,
+  deviceFaults,
+  DoorModes,
+  recordPlugs,
+} from "../box/mod.ts";
 import type { ResolvedConfig } from "../config/mod.ts";
 import { type Journal, openJournal } from "../journal/mod.ts";
 import { driverLog, jsonLog, type Log, LOG_LEVELS, type LogLevel } from "../log.ts";
@@ -104,15 +112,17 @@ async function runBox(
   // After the devices: a goodbye with lines still in use would leave them to nobody.
   if (guard !== undefined) stack.use(guard);
   const devices = stack.use(
-    await openDevices(config, {
-      clock,
-      log,
-      serial: linuxSerialHost(clock),
-      ...linuxHosts(clock),
-      gpio: linuxGpioHost(clock, guard),
-      simulatedGpio: new VirtualGpio(clock),
-      simulateBus: (bus, readers) => simulators.add(bus, readers),
-    }, signal),
+    // A signal ends a device at once: a box that stops first leaves its outputs in their safe state.
+    await whileOpening(signal, (opening) =>
+      openDevices(config, {
+        clock,
+        log,
+        serial: linuxSerialHost(clock),
+        ...linuxHosts(clock),
+        gpio: linuxGpioHost(clock, guard),
+        simulatedGpio: new VirtualGpio(clock),
+        simulateBus: (bus, readers) => simulators.add(bus, readers),
+      }, opening)),
   );
   const metrics = new BoxMetrics();
   const modes = new DoorModes(join(data, "doors.json"), (message) => log.error(message));
@@ -138,7 +148,10 @@ async function runBox(
     rssBytes: Deno.memoryUsage().rss,
     uptimeMs: Math.round(clock.monotonicMs() - startMs),
   });
-  const faults = () => faultsOf(box.status(), metrics, sync, guard);
+  const faults = () => [
+    ...faultsOf(box.status(), metrics, sync, guard),
+    ...deviceFaults(devices),
+  ];
   metrics.gauge(
     "gatehouse_backlog_events",
     "Durable events that the district has not acknowledged",
@@ -261,6 +274,22 @@ function faultsOf(
   const fault = sync?.state().fault;
   if (fault !== undefined) faults.push(fault.message);
   return faults;
+}
+
+/** Gives `open` a signal that aborts with `signal`, but not any more once it has opened. */
+async function whileOpening<T>(
+  signal: AbortSignal,
+  open: (opening: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const opening = new AbortController();
+  const abort = () => opening.abort(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    signal.throwIfAborted();
+    return await open(opening.signal);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -10,6 +10,7 @@ export type {
   ResolvedDevices,
   ResolvedPoint,
   ResolvedReader,
+  ResolvedSensor,
 } from "./resolve.ts";
 export {
   type BoxConfig,
@@ -19,4 +20,6 @@ export {
   type DoorConfig,
   type PointConfig,
   type ReaderConfig,
+  type SensorConfig,
+  type SensorRecording,
 } from "./schema.ts";

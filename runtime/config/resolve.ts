@@ -21,6 +21,8 @@ import {
   POINT_FIELDS,
   READER_FIELDS,
   ReaderPointSchema,
+  SENSOR_FIELDS,
+  type SensorRecording,
 } from "./schema.ts";
 
 /** A driver of any kind, its options not known here. */
@@ -61,6 +63,9 @@ export type ResolvedPoint<K extends "output" | "input" | "sensor"> =
     readonly options: unknown;
   };
 
+/** A sensor, and when its values are recorded. */
+export type ResolvedSensor = ResolvedPoint<"sensor"> & { readonly record: SensorRecording };
+
 /** An expander or baton on a serial line. */
 export interface ResolvedBusDevice<K extends "expander" | "patrol-baton"> {
   readonly id: string;
@@ -76,7 +81,7 @@ export interface ResolvedDevices {
   readonly batons: readonly ResolvedBusDevice<"patrol-baton">[];
   readonly outputs: readonly ResolvedPoint<"output">[];
   readonly inputs: readonly ResolvedPoint<"input">[];
-  readonly sensors: readonly ResolvedPoint<"sensor">[];
+  readonly sensors: readonly ResolvedSensor[];
 }
 
 /** Where a value stands: keys and indexes from the root. */
@@ -166,10 +171,11 @@ export function resolveDevices(
     list: "outputs" | "inputs" | "sensors",
   ): ResolvedPoint<K>[] =>
     config[list].flatMap((item, index): ResolvedPoint<K>[] => {
+      const fields = kind === "sensor" ? SENSOR_FIELDS : POINT_FIELDS;
       const path: Path = [list, index];
       if ("reader" in item) {
         const raw = Object.fromEntries(
-          Object.entries(item).filter(([key]) => !POINT_FIELDS.includes(key)),
+          Object.entries(item).filter(([key]) => !fields.includes(key)),
         );
         const point = take(ReaderPointSchema, raw, path);
         const reader = config.readers.find((r) => r.id === item.reader);
@@ -196,7 +202,7 @@ export function resolveDevices(
         return [];
       }
       const line = on === "simulated" ? { chip: `simulated-${list}`, line: index, ...item } : item;
-      const options = optionsOf(driver, line, POINT_FIELDS, path);
+      const options = optionsOf(driver, line, fields, path);
       return [{ id: item.id, on, driver: driver as Extract<AnyDriver, { kind: K }>, options }];
     });
 
@@ -206,7 +212,10 @@ export function resolveDevices(
     batons: busDevices("patrol-baton", "batons"),
     outputs: points("output", "outputs"),
     inputs: points("input", "inputs"),
-    sensors: points("sensor", "sensors"),
+    sensors: points("sensor", "sensors").map((point): ResolvedSensor => {
+      const { deltaMin, everyMs } = config.sensors.find((sensor) => sensor.id === point.id)!;
+      return { ...point, record: { deltaMin, everyMs } };
+    }),
   };
   oneDriverABus(devices, config, fault);
   return devices;

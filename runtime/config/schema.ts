@@ -132,6 +132,17 @@ const ExpanderSchema = v.looseObject({
 const SensorSchema = v.looseObject({
   id,
   driver: v.string("expected a driver's id, such as thermistor"),
+  /** A value is recorded when it differs by so much from the one recorded last, in its unit. */
+  deltaMin: v.optional(
+    v.pipe(
+      v.number("expected 0.01 to 100000"),
+      v.minValue(0.01, "expected 0.01 to 100000"),
+      v.maxValue(100_000, "expected 0.01 to 100000"),
+    ),
+    1,
+  ),
+  /** It is recorded at most so often. */
+  everyMs: v.optional(durationMs(1_000, 86_400_000), 60_000),
 });
 
 const BatonSchema = v.looseObject({
@@ -221,6 +232,17 @@ export interface PointConfig {
   readonly [option: string]: unknown;
 }
 
+/** When a sensor's values are recorded. */
+export interface SensorRecording {
+  /** A value that differs by so much from the one recorded last, in the sensor's unit. */
+  readonly deltaMin: number;
+  /** Least time between two records, in ms. */
+  readonly everyMs: number;
+}
+
+/** One sensor, with its driver's options among the fields. */
+export interface SensorConfig extends PointConfig, SensorRecording {}
+
 /** One door. Ids are those of outputs and inputs. */
 export interface DoorConfig {
   readonly id: string;
@@ -244,7 +266,7 @@ export interface BoxConfig {
   readonly batons: readonly BusDeviceConfig[];
   readonly outputs: readonly PointConfig[];
   readonly inputs: readonly PointConfig[];
-  readonly sensors: readonly PointConfig[];
+  readonly sensors: readonly SensorConfig[];
   readonly doors: readonly DoorConfig[];
   readonly release: readonly { readonly input: string }[];
 }
@@ -270,8 +292,10 @@ export const BoxConfigSchema: v.GenericSchema<unknown, BoxConfig> = v.strictObje
 export const READER_FIELDS: readonly string[] = ["id", "driver", "bus", "door", "patrol"];
 /** The same for expanders and batons. */
 export const BUS_DEVICE_FIELDS: readonly string[] = ["id", "driver", "bus"];
-/** The same for outputs, inputs and sensors. */
+/** The same for outputs and inputs. */
 export const POINT_FIELDS: readonly string[] = ["id", "driver"];
+/** The same for sensors. */
+export const SENSOR_FIELDS: readonly string[] = [...POINT_FIELDS, "deltaMin", "everyMs"];
 
 /** An output or input that stands on a reader. */
 export const ReaderPointSchema = v.strictObject({
