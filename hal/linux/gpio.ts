@@ -118,7 +118,10 @@ async function takeOver(
 function refused(settings: GpioSettings, code: number): HalError {
   const what = `GPIO line ${settings.line} of ${settings.chip}`;
   if (code === ERRNO.EBUSY) {
-    return new HalError("busy", `${what}: a driver or another process holds it (see gpioinfo)`);
+    return new HalError(
+      "busy",
+      `${what}: a driver or another process holds it (see gpioinfo); after a crash of the box it is its guard: start the box, or kill that`,
+    );
   }
   // What the chip's driver says when the line has no interrupt.
   if (settings.direction === "input" && (code === ERRNO.ENXIO || code === ERRNO.EOPNOTSUPP)) {

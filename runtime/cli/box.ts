@@ -100,6 +100,13 @@ async function runBox(
   const journalOpening = openJournal({ dataDir: data, clock });
   // Handled where it is awaited; nothing is lost if something else fails before.
   journalOpening.catch(() => {});
+  // The guard's process starts meanwhile.
+  const guardOpening = openGuard(config, data, clock, log.part("guard"), signal);
+  // Disposed last: a goodbye with lines still in use would leave them to nobody, and none at all would
+  // leave the watchdog running.
+  stack.defer(async () => {
+    await (await guardOpening.catch(() => undefined))?.[Symbol.asyncDispose]();
+  });
   const keeper = stack.use(new PolicyKeeper(join(data, "policy.db"), clock, log.part("policy")));
   const journal = stack.use(await journalOpening);
   const batons = new BatonMarks(
@@ -108,9 +115,7 @@ async function runBox(
     (message) => log.error(message),
   );
   const simulators = stack.use(new SimulatedBuses(clock));
-  const guard = await openGuard(config, data, clock, log.part("guard"), signal);
-  // After the devices: a goodbye with lines still in use would leave them to nobody.
-  if (guard !== undefined) stack.use(guard);
+  const guard = await guardOpening;
   const devices = stack.use(
     // A signal ends a device at once: a box that stops first leaves its outputs in their safe state.
     await whileOpening(signal, (opening) =>
@@ -130,6 +135,7 @@ async function runBox(
     new Box(config, devices, { clock, journal, log, metrics, modes, batons }),
   );
   guard?.answerWhile(() => box.alive());
+  guard?.onResumed((deadMs) => void record(journal, log, { kind: "box.stalled", deadMs }));
   guard?.ready();
   box.setPolicy(keeper.inForce?.compiled);
   keeper.onChange((policy) => box.setPolicy(policy?.compiled));

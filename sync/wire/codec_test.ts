@@ -143,6 +143,7 @@ const SAMPLES: { readonly [K in BoxEventKind]: BoxEvent & { kind: K } } = {
   "door.mode": { kind: "door.mode", door: "d", mode: "free" },
   "policy.applied": { kind: "policy.applied", version: 7 },
   "policy.refused": { kind: "policy.refused", version: 7, detail: "older" },
+  "box.stalled": { kind: "box.stalled", deadMs: 61_250 },
   "box.started": { kind: "box.started", version: "0.1.0" },
   "box.stopped": { kind: "box.stopped" },
   "reader.online": { kind: "reader.online", reader: "r" },

@@ -66,6 +66,7 @@ const FIELDS = {
   "reader.power": { reader: id, failed: v.boolean() },
   "journal.replaced": { file: v.pipe(v.string(), v.maxLength(255)), detail },
   "journal.dropped": { lane: v.picklist(LANES), firstSeq: count, lastSeq: count },
+  "box.stalled": { deadMs: count },
   "command.result": {
     id,
     outcome: v.picklist(["done", "refused", "expired", "failed"]),

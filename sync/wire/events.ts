@@ -124,6 +124,12 @@ export type BoxEvent =
     readonly firstSeq: number;
     readonly lastSeq: number;
   }
+  | {
+    /** The doors stood still for `deadMs`, and outputs went to their on-crash state meanwhile. */
+    readonly kind: "box.stalled";
+    /** Whole ms. */
+    readonly deadMs: number;
+  }
   // command
   | {
     readonly kind: "command.result";
@@ -198,6 +204,7 @@ export const LANE_OF: Readonly<Record<BoxEventKind, Lane>> = {
   "reader.power": "alarm",
   "journal.replaced": "alarm",
   "journal.dropped": "alarm",
+  "box.stalled": "alarm",
   "command.result": "command",
   "door.mode": "command",
   "policy.applied": "command",

@@ -1,6 +1,6 @@
 /** The box's program and its guard as processes, under the rights that the launcher gives. */
 import assert from "node:assert/strict";
-import { bench, clock, until } from "../support/gate_bench.ts";
+import { bench, clock, kinds, until } from "../support/gate_bench.ts";
 
 /** Process ids of guards at `socket`. */
 function guards(socket: string): number[] {
@@ -43,3 +43,22 @@ Deno.test("a box with nothing to guard has no guard", async () => {
   await using _box = await site.start();
   assert.deepEqual(guards(`${site.data}/guard.sock`), []);
 });
+
+Deno.test("a box that stood still goes on, and the district will hear of it", async () => {
+  await using site = await bench();
+  const more = "guard: { heartbeatMs: 500 }\nwatchdog: { path: /dev/watchdog999 }\n";
+  await Deno.writeTextFile(site.config, more, { append: true });
+  {
+    await using box = await site.start();
+    box.kill("SIGSTOP");
+    await box.findJson({ part: "guard", message: STILL }, 10_000);
+    box.kill("SIGCONT");
+    await until("it is on record", async () => kinds(await site.events()).includes("box.stalled"));
+  }
+  const stalled = (await site.events()).map(({ event }) => event as Record<string, unknown>)
+    .filter(({ kind }) => kind === "box.stalled");
+  assert.equal(stalled.length, 1);
+  assert.ok(Number(stalled[0]!.deadMs) >= 500, JSON.stringify(stalled[0]));
+});
+
+const STILL = "the box does not answer: outputs go to their on-crash state";

@@ -15,6 +15,8 @@ import {
 const CONNECT_RETRY_MS = 50;
 /** A guard is up in 0.1 s, on an emulated processor in some seconds. */
 const START_MS_MAX = 15_000;
+/** Doors do not wait longer for their guard; what is requested till then is handed over later. */
+const OPEN_MS_MAX = 5_000;
 /** An answer takes under a millisecond; the door does not wait longer for a guard that hangs. */
 const ANSWER_MS_MAX = 2_000;
 /** A guard that lives pings far more often than this; and it welcomes at once. */
@@ -80,6 +82,7 @@ export class GuardClient implements AsyncDisposable {
   readonly #end = new AbortController();
   readonly #answers = new Map<string, (fd: number | undefined, activeLow: boolean) => void>();
   #alive: () => boolean = () => true;
+  #onResumed: (deadMs: number) => void = () => {};
   #connection: UnixConnection | undefined;
   #welcome: (() => void) | undefined;
   #found = new Set<string>();
@@ -102,7 +105,12 @@ export class GuardClient implements AsyncDisposable {
     signal.throwIfAborted();
     const { promise, resolve } = Promise.withResolvers<void>();
     const client = new GuardClient(options, resolve);
+    const cancel = options.clock.schedule(OPEN_MS_MAX, () => {
+      client.#fault ??= "the guard has not started yet; it is waited for";
+      resolve();
+    });
     await promise;
+    cancel();
     return client;
   }
 
@@ -117,6 +125,11 @@ export class GuardClient implements AsyncDisposable {
    */
   answerWhile(alive: () => boolean): void {
     this.#alive = alive;
+  }
+
+  /** Calls `listener` when the box had counted as dead for `deadMs` and has driven its outputs again. */
+  onResumed(listener: (deadMs: number) => void): void {
+    this.#onResumed = listener;
   }
 
   /** A descriptor of line `id` if the guard held it from before, and so no request can have it. */
@@ -286,7 +299,7 @@ export class GuardClient implements AsyncDisposable {
           },
         );
         for (const line of this.#lines.values()) line.redrive();
-        return;
+        return this.#onResumed(message.deadMs);
       case "fault":
         this.#fault = message.message;
         log("error", message.message);

@@ -246,9 +246,7 @@ export class Guard {
   }
 
   #driveAll(why: string, fields: Record<string, number> = {}): void {
-    if (this.#lines.size > 0 || this.#watchdog !== undefined) {
-      this.#host.log("error", `${why}: outputs go to their on-crash state`, fields);
-    }
+    this.#host.log("error", `${why}: outputs go to their on-crash state`, fields);
     for (const [id, { fd, onCrash }] of this.#lines) {
       if (onCrash === "keep") continue;
       try {

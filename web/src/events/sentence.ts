@@ -79,6 +79,8 @@ export function sentenceOf(view: EventView, t: Messages): Sentence {
       return s.policyApplied(String(event.version));
     case "policy.refused":
       return s.policyRefused(String(event.version), event.detail);
+    case "box.stalled":
+      return s.stalled(String(Math.round(event.deadMs / 1_000)));
     case "box.started":
       return s.started(event.version);
     case "box.stopped":

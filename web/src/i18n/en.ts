@@ -232,6 +232,8 @@ export const en = {
       say`The journal was damaged and set aside as ${file}: ${detail}`,
     journalDropped: (count: string, lane: string) =>
       say`${count} events of ${lane} were given up: storage was full`,
+    stalled: (seconds: string) =>
+      say`The box stood still for ${seconds} s; its outputs were in their safe state`,
     command: (outcome: string) => say`Command ${outcome}`,
     commandDetail: (outcome: string, detail: string) => say`Command ${outcome}: ${detail}`,
     mode: (door: string, mode: string) => say`${door} set to ${mode}`,

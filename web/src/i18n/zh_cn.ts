@@ -198,6 +198,7 @@ export const zhCn: Messages = {
     powerBack: (reader) => say`读卡器 ${reader} 供电恢复`,
     journalReplaced: (file, detail) => say`事件库损坏，已另存为 ${file}：${detail}`,
     journalDropped: (count, lane) => say`存储已满，放弃 ${count} 条${lane}事件`,
+    stalled: (seconds) => say`主机停滞 ${seconds} 秒，期间各输出处于安全状态`,
     command: (outcome) => say`命令${outcome}`,
     commandDetail: (outcome, detail) => say`命令${outcome}：${detail}`,
     mode: (door, mode) => say`${door} 设为${mode}`,
