@@ -33,7 +33,7 @@ export class PlainReader implements CardReader {
   readonly #what: string;
   readonly #host: { readonly clock: Clock; readonly log: DriverLog };
   readonly #events: Listeners<[ReaderEvent]>;
-  readonly #showing: ((feedback: ReaderFeedback) => void)[] = [];
+  readonly #showing: Listeners<[ReaderFeedback]>;
   /** When each tag was seen last. */
   readonly #present = new Map<string, number>();
   #online = false;
@@ -44,9 +44,10 @@ export class PlainReader implements CardReader {
     this.#what = what;
     this.#host = host;
     this.limited = new LimitedLog(host.clock, host.log);
-    this.#events = new Listeners((cause) =>
-      host.log("error", "a listener failed", { cause: String(cause) })
-    );
+    const fault = (cause: unknown) =>
+      host.log("error", "a listener failed", { cause: String(cause) });
+    this.#events = new Listeners(fault);
+    this.#showing = new Listeners(fault);
   }
 
   online(): boolean {
@@ -58,7 +59,7 @@ export class PlainReader implements CardReader {
   }
 
   show(feedback: ReaderFeedback): void {
-    for (const show of this.#showing) show(feedback);
+    this.#showing.emit(feedback);
   }
 
   /** @throws RangeError: it has none. */
@@ -72,8 +73,8 @@ export class PlainReader implements CardReader {
   }
 
   /** Calls `show` with each feedback. */
-  onShow(show: (feedback: ReaderFeedback) => void): void {
-    this.#showing.push(show);
+  onShow(show: (feedback: ReaderFeedback) => void): Cancel {
+    return this.#showing.add(show);
   }
 
   /** The reader is there. */

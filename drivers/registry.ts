@@ -8,6 +8,9 @@ import { hidKeyboard } from "./card-reader/hid-keyboard/mod.ts";
 import { hidRaw } from "./card-reader/hid-raw/mod.ts";
 import { ibuttonDs2480b } from "./card-reader/ibutton-ds2480b/mod.ts";
 import { ibutton } from "./card-reader/ibutton/mod.ts";
+import { idCard } from "./card-reader/id-card/mod.ts";
+import { iso14443Serial } from "./card-reader/iso14443-serial/mod.ts";
+import { iso15693Pad } from "./card-reader/iso15693-pad/mod.ts";
 import { osdp } from "./card-reader/osdp/mod.ts";
 import { qrScanner } from "./card-reader/qr-scanner/mod.ts";
 import { pcsc } from "./card-reader/pcsc/mod.ts";
@@ -27,6 +30,9 @@ export const DRIVERS = [
   osdp,
   wiegand,
   em4100Ascii,
+  iso14443Serial,
+  iso15693Pad,
+  idCard,
   hidKeyboard,
   hidRaw,
   qrScanner,
