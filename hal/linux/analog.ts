@@ -31,8 +31,9 @@ const RESOLUTION_BITS: Readonly<Record<string, number>> = {
 
 /**
  * The converters of this machine's kernel, by the files of Industrial I/O
- * (`Documentation/ABI/testing/sysfs-bus-iio`). `chip` is `iio:device0`, or the converter's name, such
- * as `ads1015`, which keeps its meaning when another one is plugged in.
+ * (`Documentation/ABI/testing/sysfs-bus-iio`). `chip` is `iio:device0`, or the converter's name or the
+ * label of its overlay, which keep their meaning when another one is plugged in. The kernel's name is
+ * its driver's: `ads1015` for an ADS1115 too.
  */
 export function linuxAnalogHost(clock: Clock, options: LinuxAnalogOptions = {}): AnalogHost {
   const sys = options.sys ?? "/sys";
@@ -168,8 +169,8 @@ function findDevice(sys: string, chip: string): string {
   const known: string[] = [];
   for (const device of devices.slice(0, DEVICES_MAX)) {
     if (device === chip) return `${root}/${device}`;
-    const name = nameOf(`${root}/${device}`);
-    if (name === chip) return `${root}/${device}`;
+    const name = textOf(`${root}/${device}/name`);
+    if (name === chip || textOf(`${root}/${device}/label`) === chip) return `${root}/${device}`;
     known.push(name === undefined ? device : `${device} (${name})`);
   }
   throw new HalError(
@@ -180,9 +181,10 @@ function findDevice(sys: string, chip: string): string {
   );
 }
 
-function nameOf(folder: string): string | undefined {
+/** What an attribute says that not every device has. */
+function textOf(path: string): string | undefined {
   try {
-    return readAttribute(`${folder}/name`);
+    return readAttribute(path);
   } catch {
     return undefined;
   }
@@ -215,7 +217,7 @@ function fullScaleOf(
     const bits = Number(digits) - (sign === "s" ? 1 : 0);
     if (bits >= 1 && bits <= RESOLUTION_BITS_MAX) return 2 ** bits - 1;
   }
-  const bits = RESOLUTION_BITS[nameOf(folder) ?? ""];
+  const bits = RESOLUTION_BITS[textOf(`${folder}/name`) ?? ""];
   if (bits !== undefined) return 2 ** bits - 1;
   throw new HalError(
     "unsupported",

@@ -24,7 +24,9 @@ const MCP3008: Files = {
   in_voltage_scale: "3.222656250",
 };
 const ADS1115: Files = {
-  name: "ads1115",
+  // As Linux 6.12 shows an ADS1115.
+  name: "ads1015",
+  label: "loops",
   in_voltage0_raw: "13200",
   in_voltage0_scale: "0.125000000",
   "scan_elements/in_voltage0_type": "le:s16/16>>0",
@@ -75,7 +77,7 @@ Deno.test("a converter with a reference of its own: by its bits, or against a vo
     const read = async (referenceMv?: number) => {
       const host = linuxAnalogHost(clock, { sys });
       const reference = referenceMv === undefined ? {} : { referenceMv };
-      await using line = await host.request({ chip: "ads1115", channel: 0, ...reference }, never);
+      await using line = await host.request({ chip: "loops", channel: 0, ...reference }, never);
       await advance(clock, 200);
       return line.read();
     };
