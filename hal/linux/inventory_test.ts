@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import type { FoundDevice } from "../mod.ts";
 import { VirtualClock } from "../sim/mod.ts";
 import { linuxClock, linuxInventory } from "./mod.ts";
+import { libc } from "./libc.ts";
+import { SOCKET_LAYOUT } from "./unix_socket.ts";
 import { parseUevent, UeventSocket } from "./uevents.ts";
 
 const never = () => new AbortController().signal;
@@ -314,6 +316,51 @@ Deno.test("a wait for the kernel's events ends with its time and its signal", as
     const waiting = socket.wait(new Set(["none such"]), 60_000, stop.signal);
     stop.abort();
     assert.equal(await waiting, false);
+  } finally {
+    socket.close();
+  }
+});
+
+/** Sends `text` to netlink port `port` as this process; `false` when the system forbids it. */
+function forge(port: number, text: string): boolean {
+  const address = (buffer: ArrayBuffer) =>
+    Deno.UnsafePointer.value(Deno.UnsafePointer.of(new Uint8Array(buffer)));
+  const body = new Uint8Array(new ArrayBuffer(1_024));
+  body.set(new TextEncoder().encode(text));
+  const name = new DataView(new ArrayBuffer(12));
+  name.setUint16(0, 16, true);
+  name.setUint32(4, port, true);
+  const iov = new BigUint64Array(new ArrayBuffer(16));
+  iov.set([address(body.buffer), BigInt(text.length)]);
+  const header = new DataView(new ArrayBuffer(SOCKET_LAYOUT.msghdr.bytes));
+  header.setBigUint64(0, address(name.buffer), true);
+  header.setUint32(8, 12, true);
+  header.setBigUint64(SOCKET_LAYOUT.msghdr.iov, address(iov.buffer), true);
+  header.setBigUint64(SOCKET_LAYOUT.msghdr.iovlen, 1n, true);
+  const fd = libc().socket(16, 3, 15);
+  try {
+    return libc().sendmsg(fd, new Uint8Array(header.buffer), 0) === text.length;
+  } finally {
+    libc().close(fd);
+  }
+}
+
+Deno.test("an event that another process made up is not believed", async () => {
+  let socket: UeventSocket;
+  try {
+    socket = new UeventSocket();
+  } catch (error) {
+    console.log(`skipped: ${(error as Error).message}`);
+    return;
+  }
+  try {
+    if (!forge(socket.port(), "add@/x\0ACTION=add\0SUBSYSTEM=tty\0")) {
+      console.log("skipped: this user may not send to another's netlink socket");
+      return;
+    }
+    const startMs = linuxClock().monotonicMs();
+    assert.equal(await socket.wait(new Set(["tty"]), 5_000, never()), false);
+    assert.ok(linuxClock().monotonicMs() - startMs < 4_000, "it came, and woke the wait");
   } finally {
     socket.close();
   }

@@ -87,6 +87,14 @@ export class UeventSocket {
     return heard;
   }
 
+  /** The port at which the kernel and others reach this socket (`nl_pid`). */
+  port(): number {
+    const address = new Uint8Array(SOCKADDR_BYTES);
+    const length = new Uint8Array(Uint32Array.of(SOCKADDR_BYTES).buffer);
+    libc().getsockname(this.#fd, address, length);
+    return new DataView(address.buffer).getUint32(4, true);
+  }
+
   /** No wait may run. */
   close(): void {
     this.#poller.close();

@@ -202,8 +202,8 @@ export class Guard {
       if (n <= this.#deadAtPing) return;
       this.#deadAtPing = undefined;
       const deadMs = Math.round(nowMs - this.#aliveMs);
-      this.#host.log("warn", "the box is back; it drives its outputs again", { deadMs });
       this.#send({ kind: "resumed", deadMs });
+      this.#host.log("warn", "the box is back; it drives its outputs again", { deadMs });
     }
     this.#aliveMs = nowMs;
   }
@@ -246,14 +246,19 @@ export class Guard {
   }
 
   #driveAll(why: string, fields: Record<string, number> = {}): void {
-    this.#host.log("error", `${why}: outputs go to their on-crash state`, fields);
+    const failed: [id: string, error: unknown][] = [];
     for (const [id, { fd, onCrash }] of this.#lines) {
       if (onCrash === "keep") continue;
       try {
         this.#host.drive(fd, onCrash);
       } catch (error) {
-        this.#host.log("error", "an output could not be driven", { id, cause: String(error) });
+        failed.push([id, error]);
       }
+    }
+    // Afterwards: a log that nobody reads any more can block.
+    this.#host.log("error", `${why}: outputs go to their on-crash state`, fields);
+    for (const [id, error] of failed) {
+      this.#host.log("error", "an output could not be driven", { id, cause: String(error) });
     }
   }
 

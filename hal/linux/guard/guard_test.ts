@@ -49,6 +49,7 @@ function rig(stay = false) {
   const driven: string[] = [];
   const closed: number[] = [];
   const dog: string[] = [];
+  const logged: string[] = [];
   let done = 0;
   /** How much later than its timers the clock is: the process was stopped meanwhile. */
   const stood = { ms: 0 };
@@ -77,7 +78,7 @@ function rig(stay = false) {
         },
       };
     },
-    log: () => {},
+    log: (_level, message) => logged.push(`${message} after ${driven.length}`),
     onDone: () => done++,
   }, stay);
   const connect = (first: ToGuard = hello) => {
@@ -86,7 +87,7 @@ function rig(stay = false) {
     link.say(first);
     return link;
   };
-  return { clock, stood, driven, closed, dog, guard, connect, done: () => done };
+  return { clock, stood, logged, driven, closed, dog, guard, connect, done: () => done };
 }
 
 Deno.test("an answering box is left alone, and its watchdog petted once it is ready", async () => {
@@ -102,7 +103,7 @@ Deno.test("an answering box is left alone, and its watchdog petted once it is re
 });
 
 Deno.test("silence of a heartbeat drives every line, once; an answer gives them back", async () => {
-  const { clock, driven, dog, connect } = rig();
+  const { clock, logged, driven, dog, connect } = rig();
   const link = connect();
   link.say(hold("gpiochip0/1", true), 7);
   link.say(hold("gpiochip0/2", false), 8);
@@ -115,6 +116,10 @@ Deno.test("silence of a heartbeat drives every line, once; an answer gives them 
   while (driven.length === 0) await clock.advance(10);
   const tookMs = clock.monotonicMs() - stoppedMs;
   assert.ok(tookMs > HEARTBEAT_MS - 250 && tookMs <= HEARTBEAT_MS + 250, `${tookMs} ms`);
+  assert.deepEqual(logged, [
+    "the box does not answer: outputs go to their on-crash state after 2",
+    "an output could not be driven after 2",
+  ], "told when it is done: a log can block");
   const pets = dog.length;
   await clock.advance(30_000);
   assert.deepEqual(driven, ["7=true", "8=false"]);
