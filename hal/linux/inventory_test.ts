@@ -196,11 +196,16 @@ Deno.test("chips, readers, cameras, buses, converters, watchdogs and clocks are 
 Deno.test("a device's own words are cut and cleaned", async () => {
   using machine = new Machine();
   const nasty = `evil\u001b[2J\u0007\u202e"'${"\u{1f600}x".repeat(100)}`;
-  machine.usbSerial("1-1", "ttyACM0", { ...FTDI, serial: `../../${nasty}`, product: nasty });
-  const [device] = await list(machine);
-  assert.match(device!.stable, /^usb:0403:6001:[\w.-]{1,64}:if00$/);
-  assert.ok(device!.description.length <= 100 && device!.description.isWellFormed());
-  assert.doesNotMatch(device!.description, /\p{Cc}|\p{Cf}/u);
+  // Cut at either half of a pair.
+  for (const [socket, more] of [["1-1", ""], ["1-2", "y"]] as const) {
+    const fields = { ...FTDI, serial: `../../${more}${nasty}`, product: `${more}${nasty}` };
+    machine.usbSerial(socket, `ttyACM${socket.slice(2)}`, fields);
+  }
+  for (const { stable, description } of await list(machine)) {
+    assert.match(stable, /^usb:0403:6001:[\w.-]{1,64}:if00$/);
+    assert.ok(description.length <= 100 && description.isWellFormed());
+    assert.doesNotMatch(description, /\p{Cc}|\p{Cf}/u);
+  }
 });
 
 Deno.test("an empty or broken machine has nothing", async () => {
