@@ -14,6 +14,10 @@ import type { WiegandOptions } from "./mod.ts";
 
 /** Pulses kept of one burst; a line that never falls silent does not fill the memory. */
 const PULSES_MAX = FRAME_BITS_MAX + 1;
+/** A timer is this late on a box that has something else to do. */
+const LATE_MS = 2;
+/** In this time everything that waits for the box's one thread has had its turn. */
+const TURN_MS = 5;
 /** Wait before a vanished chip is asked for again. */
 const RETRY_MS = 2_000;
 
@@ -146,8 +150,21 @@ export class WiegandReader implements CardReader, AsyncDisposable {
 
   #take(pulse: WiegandPulse): void {
     if (this.#pulses.length < PULSES_MAX) this.#pulses.push(pulse);
+    this.#finishAfter(this.#options.frameGapMs, true);
+  }
+
+  /**
+   * Ends the frame after a silence. A timer that comes late says that the box was held up and not that
+   * the wires were silent: pulses may wait, and are given one turn to come.
+   */
+  #finishAfter(ms: number, doubtful: boolean): void {
+    const { clock } = this.#host;
+    const dueMs = clock.monotonicMs() + ms;
     this.#cancelFrame();
-    this.#cancelFrame = this.#host.clock.schedule(this.#options.frameGapMs, () => this.#finish());
+    this.#cancelFrame = clock.schedule(ms, () => {
+      if (doubtful && clock.monotonicMs() - dueMs > LATE_MS) this.#finishAfter(TURN_MS, false);
+      else this.#finish();
+    });
   }
 
   #finish(): void {
@@ -160,6 +177,16 @@ export class WiegandReader implements CardReader, AsyncDisposable {
       this.#limited.warn("edges of a card were lost; it has to be shown again", { lost });
       return;
     }
+    // Of a box that was held up, pulses of two cards can come at once.
+    let from = 0;
+    for (let to = 1; to <= pulses.length; to++) {
+      const isEnd = to === pulses.length ||
+        pulses[to]!.atMs - pulses[to - 1]!.atMs > this.#options.frameGapMs;
+      if (isEnd) this.#frame(pulses.slice(from, from = to));
+    }
+  }
+
+  #frame(pulses: readonly WiegandPulse[]): void {
     const receivedMonotonicMs = pulses.at(-1)!.atMs;
     const frame = readFrame(pulses, this.#options.parity === "check");
     switch (frame.kind) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Clock, GpioHost, GpioLine } from "../../../hal/mod.ts";
 import { ABSENT, VirtualClock, VirtualGpio } from "../../../hal/sim/mod.ts";
 import type { ReaderEvent } from "../../contract.ts";
 import { readFrame, wiegand, type WiegandPulse } from "./mod.ts";
@@ -71,19 +72,85 @@ Deno.test("pulses closer than a reader sends them are noise", () => {
   assert.deepEqual(read, { kind: "refused", why: "glitch", pulses: 26 });
 });
 
+/** A box whose one thread can be held up: timers that are due meanwhile fire after it, then edges come. */
+class Thread {
+  readonly #late: (() => void)[] = [];
+  #resumed: Promise<void> | undefined;
+  #resume = () => {};
+
+  clock(clock: VirtualClock): Clock {
+    return {
+      monotonicMs: () => clock.monotonicMs(),
+      wallMs: () => clock.wallMs(),
+      wallQuality: () => clock.wallQuality(),
+      sleep: (ms, signal) => clock.sleep(ms, signal),
+      schedule: (ms, callback) => {
+        let wanted = true;
+        const fire = () => {
+          if (wanted) callback();
+        };
+        const cancel = clock.schedule(
+          ms,
+          () => this.#resumed === undefined ? fire() : this.#late.push(fire),
+        );
+        return () => {
+          wanted = false;
+          cancel();
+        };
+      },
+    };
+  }
+
+  gpio(gpio: GpioHost): GpioHost {
+    const edgesOf = (line: GpioLine) => this.#edgesOf(line);
+    return {
+      request: async (settings, signal) => {
+        const line = await gpio.request(settings, signal);
+        return Object.assign(Object.create(line) as GpioLine, {
+          read: () => line.read(),
+          write: (active: boolean) => line.write(active),
+          edges: edgesOf(line),
+          [Symbol.asyncDispose]: () => line[Symbol.asyncDispose](),
+        });
+      },
+    };
+  }
+
+  holdUp(): void {
+    this.#resumed = new Promise((resolve) => this.#resume = resolve);
+  }
+
+  goOn(): void {
+    this.#resumed = undefined;
+    for (const callback of this.#late.splice(0)) callback();
+    this.#resume();
+  }
+
+  #edgesOf(line: GpioLine): GpioLine["edges"] {
+    const resumed = () => this.#resumed;
+    return async function* (signal) {
+      for await (const edge of line.edges(signal)) {
+        await resumed();
+        yield edge;
+      }
+    };
+  }
+}
+
 function rig() {
   const clock = new VirtualClock();
   const gpio = new VirtualGpio(clock);
+  const thread = new Thread();
   const logged: string[] = [];
   const host = {
     ...ABSENT,
-    clock,
-    gpio,
+    clock: thread.clock(clock),
+    gpio: thread.gpio(gpio),
     log: (level: string, text: string) => logged.push(`${level} ${text}`),
   };
   // Idle: the readers' open collectors let the lines be pulled up.
   for (const line of [14, 15]) gpio.setLevel("gpiochip0", line, true);
-  const send = async (bits: string, spacingMs = 2) => {
+  const pulse = async (bits: string, spacingMs = 2) => {
     for (const bit of bits) {
       const line = bit === "0" ? 14 : 15;
       gpio.setLevel("gpiochip0", line, false);
@@ -91,6 +158,9 @@ function rig() {
       gpio.setLevel("gpiochip0", line, true);
       await clock.advance(spacingMs - 0.05);
     }
+  };
+  const send = async (bits: string, spacingMs?: number) => {
+    await pulse(bits, spacingMs);
     await clock.advance(25);
   };
   const open = async (options: object = {}) => {
@@ -101,7 +171,7 @@ function rig() {
     await clock.advance(1);
     return { reader, events };
   };
-  return { clock, gpio, logged, send, open };
+  return { clock, gpio, thread, logged, pulse, send, open };
 }
 
 Deno.test("pulses on two lines become a card with the time of its last bit, and noise does not", async () => {
@@ -137,6 +207,32 @@ Deno.test("a card of which edges were lost is none, whatever is left of it; the 
   assert.match(logged.join(), /edges of a card were lost/);
   await send(bits);
   assert.deepEqual(events.map((event) => event.kind === "card" && event.bits), [40]);
+});
+
+Deno.test("a box that is held up in the middle of a card, or over two, reads them all the same", async () => {
+  const { clock, pulse, open, logged, thread } = rig();
+  const { reader, events } = await open();
+  await using _ = reader;
+  const cards = () => events.filter((event) => event.kind === "card").map(({ bits }) => bits);
+  for (const bitsBefore of [1, 13, 25]) {
+    events.length = 0;
+    await pulse(H10301.slice(0, bitsBefore));
+    thread.holdUp();
+    await pulse(H10301.slice(bitsBefore));
+    await clock.advance(40);
+    thread.goOn();
+    await clock.advance(100);
+    assert.deepEqual(cards(), [26], `${bitsBefore} bits before`);
+  }
+  events.length = 0;
+  await pulse(H10301.slice(0, 13));
+  thread.holdUp();
+  await pulse(H10301.slice(13));
+  await clock.advance(60);
+  await pulse(H10301);
+  thread.goOn();
+  await clock.advance(100);
+  assert.deepEqual([cards(), logged], [[26, 26], []]);
 });
 
 Deno.test("two cards in a row are two; a burst without end is bounded and then forgotten", async () => {
