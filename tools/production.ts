@@ -1,9 +1,10 @@
 /**
- * Lays out one program as it is shipped: `deno run -A tools/production.ts ENTRY FOLDER`.
+ * Lays out one program as it is shipped: `deno run -A tools/production.ts ENTRY FOLDER [ARCH]`.
  *
  * The folder gets the modules that the entry point and its workers reach, the npm packages these
  * import, at the versions of `deno.lock`, the launcher, and a `deno.json` without import map: bare
  * names resolve in `node_modules`, which is laid already, so that nothing is looked up at start.
+ * With `ARCH`, `x64` or `arm64`, packages with code of their own get that processor's.
  *
  * @module
  */
@@ -62,9 +63,9 @@ async function copy(path: string, folder: string): Promise<void> {
   await Deno.copyFile(ROOT + path, join(folder, path));
 }
 
-async function main([entry, folder]: readonly string[]): Promise<number> {
-  if (entry === undefined || folder === undefined) {
-    console.error("usage: deno run -A tools/production.ts ENTRY FOLDER");
+async function main([entry, folder, arch]: readonly string[]): Promise<number> {
+  if (entry === undefined || folder === undefined || !/^(x64|arm64)?$/.test(arch ?? "")) {
+    console.error("usage: deno run -A tools/production.ts ENTRY FOLDER [x64|arm64]");
     return 2;
   }
   const { files, names } = await reach([entry]);
@@ -79,7 +80,8 @@ async function main([entry, folder]: readonly string[]): Promise<number> {
     Deno.writeTextFile(join(folder, "deno.json"), JSON.stringify(fields, null, 2) + "\n");
   const { version, permissions, compilerOptions, minimumDependencyAge } = CONFIG;
   await write({ version, minimumDependencyAge, nodeModulesDir: "auto", imports });
-  await deno(["install", "--quiet"], folder);
+  const target = arch === undefined ? [] : ["--os", "linux", "--arch", arch];
+  await deno(["install", "--quiet", ...target], folder);
   await write({ version, nodeModulesDir: "manual", compilerOptions, permissions });
   // The lock has done its work; without an import map Deno would find it out of date.
   await Deno.remove(join(folder, "deno.lock"));
