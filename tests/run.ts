@@ -45,7 +45,7 @@ const LIMITS_MINUTES: Readonly<Record<string, number>> = {
   hostile: 15,
   scenario: 15,
   docker: 15,
-  hil: 12,
+  hil: 20,
 };
 const LIMIT_MINUTES = 10;
 const ALONE: ReadonlySet<string> = new Set(["browser", "load", "timing"]);

@@ -1,32 +1,31 @@
 /**
- * A guest with a stock Debian kernel, gpio-sim and a USB host controller, in QEMU.
- *
- * Its whole file system is an initial RAM disk: busybox, this Deno with the libraries that it is
- * linked to, and the box as it is shipped. Calls go through a virtio port.
+ * A guest with a stock Debian kernel in QEMU. Calls go through a serial port of its machine.
  *
  * @module
  */
-import { dirname, join } from "node:path";
-import { ROOT } from "../../demo/program.ts";
+import { join } from "node:path";
 import type { Clock } from "../../hal/mod.ts";
-import { Lines } from "./lines.ts";
+import type { GuestImage } from "./image.ts";
+import { type Line, Lines } from "./lines.ts";
+import type { Machine } from "./machines.ts";
 
-const HERE = join(ROOT, "tests/hil");
-const CACHE = join(ROOT, ".gatehouse/cache/hil");
-/** A boot to the agent takes 5 s; a busy machine is far slower. */
-const BOOT_MS_MAX = 180_000;
-const CALL_MS_MAX = 90_000;
-const MEMORY_MB = 2_048;
+/** A boot to the agent takes 5 to 20 s; a busy machine is far slower. */
+const BOOT_MS_MAX = 240_000;
+const CALL_MS_MAX = 240_000;
+/** A key is held this long; a reader that types holds it for 8 to 20 ms. */
+const KEY_MS = 20;
 /** Lines of the console that a failure shows. */
 const CONSOLE_LINES = 40;
-const TOOLS = ["qemu-system-x86_64", "busybox", "cpio", "make", "gcc", "modprobe", "apt-get"];
+const TOOLS = ["busybox", "cpio", "modprobe", "xz", "apt-get"];
+const TOOLS_AMD64 = ["make", "gcc"];
 
-/** Why there can be no guest here; `undefined` when there can. */
-export function guestRefusal(): string | undefined {
+/** Why there can be no such guest here; `undefined` when there can. */
+export function guestRefusal({ arch, qemu }: Machine): string | undefined {
   if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return "it needs Linux on x86_64";
   if (Deno.uid() !== 0) return "it needs root, to own the guest's files";
   const path = `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin`.split(":");
-  const missing = TOOLS.filter((tool) => !path.some((folder) => exists(join(folder, tool))));
+  const missing = [qemu, ...TOOLS, ...arch === "amd64" ? TOOLS_AMD64 : []]
+    .filter((tool) => !path.some((folder) => exists(join(folder, tool))));
   return missing.length > 0 ? `not installed: ${missing.join(", ")}` : undefined;
 }
 
@@ -36,39 +35,6 @@ function exists(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-async function run(command: string, args: readonly string[], cwd = ROOT): Promise<string> {
-  const output = await new Deno.Command(command, { args: [...args], cwd, stdin: "null" }).output();
-  const [stdout, stderr] = [output.stdout, output.stderr].map((b) => new TextDecoder().decode(b));
-  if (!output.success) throw new Error(`${command} ${args.join(" ")}: ${stderr}`);
-  return stdout!;
-}
-
-/** Packs the guest's files; returns the archive. */
-async function pack(kernel: string, folder: string): Promise<string> {
-  const root = join(folder, "root");
-  for (const name of ["bin", "proc", "sys", "dev", "modules", "gatehouse/.gatehouse/bin"]) {
-    await Deno.mkdir(join(root, name), { recursive: true });
-  }
-  await Deno.copyFile(join(HERE, "guest/init"), join(root, "init"));
-  await run("cp", ["/bin/busybox", join(root, "bin/busybox")]);
-  await run("cp", ["-r", join(kernel, "modules"), root]);
-  const deno = Deno.execPath();
-  const linked = (await run("ldd", [deno])).matchAll(/(\/\S+) \(0x/g);
-  for (const [, library] of linked) {
-    await Deno.mkdir(join(root, dirname(library!)), { recursive: true });
-    await Deno.copyFile(library!, join(root, library!));
-  }
-  await run(deno, ["run", "-A", "tools/production.ts", "runtime/main.ts", join(root, "gatehouse")]);
-  await Deno.mkdir(join(root, "gatehouse/tests/hil"), { recursive: true });
-  await run("cp", ["-r", join(HERE, "guest"), join(root, "gatehouse/tests/hil/guest")]);
-  await run("cp", [deno, join(root, "gatehouse/.gatehouse/bin/deno")]);
-  await Deno.symlink("/gatehouse/.gatehouse/bin/deno", join(root, "bin/deno"));
-  const archive = join(folder, "initrd");
-  await run("sh", ["-c", `find . | cpio --quiet -o -H newc >"$1"`, "sh", archive], root);
-  await Deno.remove(root, { recursive: true });
-  return archive;
 }
 
 /** What the guest's kernel, and the box in it, said last. */
@@ -93,17 +59,18 @@ export class Guest implements AsyncDisposable {
     this.#clock = clock;
   }
 
-  /** Boots one; what is missing for it is prepared first. */
-  static async boot(clock: Clock): Promise<Guest> {
-    const kernel = (await run("sh", [join(HERE, "prepare.sh"), CACHE])).trim().split("\n").at(-1)!;
+  /** Boots one. `sockets` are character devices that QEMU offers as Unix sockets in its folder. */
+  static async boot(
+    machine: Machine,
+    image: GuestImage,
+    sockets: readonly string[],
+    clock: Clock,
+  ): Promise<Guest> {
     const folder = await Deno.makeTempDir({ prefix: "gatehouse-hil-" });
     let guest: Guest | undefined;
     try {
-      const archive = await pack(kernel, folder);
-      guest = new Guest(folder, start(join(kernel, "vmlinux"), archive, folder), clock);
+      guest = new Guest(folder, start(machine, image, folder, sockets), clock);
       await guest.#meet();
-      // QEMU has it in memory; what stays behind after a kill is small.
-      await Deno.remove(archive);
       return guest;
     } catch (error) {
       const said = await consoleOf(folder);
@@ -116,30 +83,51 @@ export class Guest implements AsyncDisposable {
   async call(name: string, ...args: readonly unknown[]): Promise<unknown> {
     const id = ++this.#calls;
     this.#agent!.send({ id, call: name, args });
-    const answer = await this.#agent!.find((line) => line.id === id, CALL_MS_MAX, name);
-    if (answer.error !== undefined) {
-      throw new Error(
-        `in the guest: ${answer.error}\nits console:\n${await consoleOf(this.folder)}`,
-      );
+    try {
+      const answer = await this.#agent!.find((line) => line.id === id, CALL_MS_MAX, name);
+      if (answer.error !== undefined) throw new Error(`in the guest: ${answer.error}`);
+      return answer.result;
+    } catch (cause) {
+      throw new Error(`${name}; the guest's console:\n${await consoleOf(this.folder)}`, { cause });
     }
-    return answer.result;
   }
 
-  /** Has QEMU do something (QMP), such as pull a device out. */
-  async qemu(execute: string, args: Readonly<Record<string, unknown>> = {}): Promise<void> {
+  /** Has QEMU do something (QMP), such as pull a device out; returns what it answers. */
+  async qemu(execute: string, args: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
     const id = `q${++this.#calls}`;
     this.#qmp!.send({ execute, arguments: args, id });
     const answer = await this.#qmp!.find((line) => line.id === id, CALL_MS_MAX, execute);
     if (answer.error !== undefined) throw new Error(`${execute}: ${JSON.stringify(answer.error)}`);
+    return answer.return;
   }
 
-  /** Waits for an event of QEMU's, past or to come, about `device`. */
-  async qemuEvent(event: string, device: string): Promise<void> {
-    await this.#qmp!.find(
-      (line) => line.event === event && (line.data as { device?: string }).device === device,
-      CALL_MS_MAX,
-      event,
-    );
+  /** Waits for an event of QEMU's, past or to come, that `fits`; it is taken out. Returns its data. */
+  async qemuEvent(
+    event: string,
+    fits: (data: Line) => boolean = () => true,
+    timeoutMs = CALL_MS_MAX,
+  ): Promise<Line> {
+    const isMeant = (line: Line) => line.event === event && fits(line.data as Line);
+    return (await this.#qmp!.find(isMeant, timeoutMs, event)).data as Line;
+  }
+
+  /** Types at the machine's keyboard: characters that are keys by themselves, then Enter. */
+  async type(text: string): Promise<void> {
+    for (const key of [...text, "ret"]) {
+      const keys = [{ type: "qcode", data: key }];
+      await this.qemu("send-key", { keys, "hold-time": KEY_MS });
+      // The keyboard holds 16 changes at most, and the next key is pressed after this one's release.
+      await this.#clock.sleep(2 * KEY_MS, new AbortController().signal);
+    }
+  }
+
+  /** The 32-bit word that the machine has at a physical address, as its processor would read it. */
+  async word(address: number): Promise<number> {
+    const hex = address.toString(16);
+    const said = await this.qemu("human-monitor-command", { "command-line": `xp /1wx 0x${hex}` });
+    const found = /: 0x([0-9a-f]{8})/.exec(String(said));
+    if (found === null) throw new Error(`there is no word at 0x${hex}: ${said}`);
+    return parseInt(found[1]!, 16);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -162,21 +150,25 @@ export class Guest implements AsyncDisposable {
   }
 }
 
-function start(kernel: string, initrd: string, folder: string): Deno.ChildProcess {
-  const socket = (name: string) =>
-    `socket,id=${name},path=${join(folder, name)},server=on,wait=off`;
-  return new Deno.Command("qemu-system-x86_64", {
+function start(
+  machine: Machine,
+  image: GuestImage,
+  folder: string,
+  sockets: readonly string[],
+): Deno.ChildProcess {
+  // `panic=-1`: a guest that falls over ends QEMU and with it the wait for an answer.
+  const { consoleDevice, agentPort } = machine;
+  const boot = `console=${consoleDevice} quiet panic=-1 rdinit=/init HIL_PORT=${agentPort}`;
+  return new Deno.Command(machine.qemu, {
     args: [
-      ...["-accel", "tcg,thread=multi", "-M", "q35", "-cpu", "max", "-smp", "2"],
-      ...["-m", String(MEMORY_MB), "-nodefaults", "-display", "none", "-no-reboot"],
-      ...["-kernel", kernel, "-initrd", initrd],
-      // `panic=-1`: a guest that falls over ends QEMU and with it the wait for an answer.
-      ...["-append", "console=ttyS0 quiet panic=-1 rdinit=/init"],
-      ...["-serial", `file:${join(folder, "console")}`],
+      ...["-accel", "tcg,thread=multi", "-nodefaults", "-display", "none", "-no-reboot"],
+      ...["-kernel", join(image.kernel, "kernel"), "-initrd", image.archive, "-append", boot],
       ...["-qmp", `unix:${join(folder, "qmp")},server=on,wait=off`],
-      ...["-device", "virtio-serial-pci", "-chardev", socket("agent")],
-      ...["-device", "virtserialport,chardev=agent,name=agent"],
-      ...["-device", "qemu-xhci", "-chardev", socket("reader")],
+      ...["agent", ...sockets].flatMap((name) => [
+        "-chardev",
+        `socket,id=${name},path=${join(folder, name)},server=on,wait=off`,
+      ]),
+      ...machine.args(image.kernel, folder),
     ],
     stdin: "null",
     stdout: "null",

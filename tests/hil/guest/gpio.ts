@@ -16,6 +16,8 @@ const { signal } = new AbortController();
 const LINES = 8;
 /** Closer together, the simulator sometimes reports the wrong direction. */
 const PULL_GAP_MS = 20;
+/** Closer together, a busy machine makes one of two. */
+const EDGE_GAP_MS = 40;
 /** More than the 1,024 that the kernel holds for a line. */
 const BURST_PULLS = 3_000;
 const BURST_GAP_MS = 0.7;
@@ -102,7 +104,7 @@ async function edges(count: number): Promise<unknown> {
     const beforeMs = clock.monotonicMs();
     chip.pull(0, i % 2 === 0);
     pulls.push({ active: i % 2 === 0, beforeMs, afterMs: clock.monotonicMs() });
-    await sleep(PULL_GAP_MS);
+    await sleep(EDGE_GAP_MS);
   }
   const seen = await following;
   stop.abort();

@@ -1,10 +1,16 @@
 import { boxProcedures } from "./box.ts";
 import { gpioProcedures } from "./gpio.ts";
+import { keyboardProcedures } from "./keyboard.ts";
 
 /** What the host may call. */
 export const procedures = {
   ...gpioProcedures,
   ...boxProcedures,
+  ...keyboardProcedures,
   /** Versions of the kernel and of Deno. */
-  versions: () => ({ kernel: Deno.osRelease(), deno: Deno.version.deno }),
+  versions: () => ({
+    kernel: Deno.osRelease(),
+    deno: Deno.version.deno,
+    arch: Deno.build.arch,
+  }),
 };
