@@ -79,6 +79,25 @@ Deno.test("a pulled adapter is offline and comes back without a restart", async 
   assert.equal(bench.clock.pendingTimers(), 0);
 });
 
+Deno.test("half a frame that stood still is not completed by what comes later", async () => {
+  const bench = new SerialBench(() => {});
+  const { bus, cards } = await open(bench);
+  await using _ = bus;
+  await bench.send("\x02010F3D");
+  await bench.clock.advance(5_000);
+  await bench.send("7A98D1\x03");
+  await bench.send(PRINTED);
+  await bench.clock.advance(1);
+  assert.deepEqual(cards(), ["40 010f3d7a98"]);
+  assert.equal(bench.logged.length, 0, "nor told as broken");
+  await bench.clock.advance(5_000);
+  await bench.send("\x02010F3D");
+  await bench.clock.advance(1_500);
+  await bench.send("7A98D1\x03");
+  await bench.clock.advance(1);
+  assert.equal(cards().length, 1);
+});
+
 Deno.test("no single wrong character makes another tag, and random bytes none", async () => {
   const bench = new SerialBench(() => {});
   const { bus, cards } = await open(bench, { absentMs: 100 });
