@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   events: async () => (await import("./cli/events.ts")).eventsCommand,
   learn: async () => (await import("./cli/learn.ts")).learnCommand,
   io: async () => (await import("./cli/io.ts")).ioCommand,
+  osdp: async () => (await import("./cli/osdp.ts")).osdpCommand,
   policy: async () => (await import("./cli/policy.ts")).policyCommand,
 };
 

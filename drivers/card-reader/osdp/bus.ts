@@ -5,7 +5,7 @@
  * @module
  */
 import { type Cancel, HalError, type SerialChunk, type SerialPort } from "../../../hal/mod.ts";
-import type { CardReader, ReaderBus, SerialDriverHost } from "../../contract.ts";
+import type { CardReader, ReaderBus, ReaderIdentity, SerialDriverHost } from "../../contract.ts";
 import {
   type OsdpFileOptions,
   type OsdpFileResult,
@@ -22,6 +22,7 @@ import type { Conversation } from "./conversation.ts";
 import { PortKeeper } from "./port_keeper.ts";
 import { OsdpReader } from "./reader.ts";
 import { type OsdpText, showText } from "./text.ts";
+import { waitOnline } from "./wait_online.ts";
 
 /** Longest that silence is waited for: a device that never stops talking must not stop the others. */
 const QUIET_WAIT_MS_MAX = 50;
@@ -215,6 +216,16 @@ export class OsdpBus implements ReaderBus {
     const baudRate = () => this.#port?.settings.baudRate ?? 9_600;
     const bench = { ...this.#bench(signal), baudRate };
     return await sendFile(this.#reader(address).conversation, bench, source, options);
+  }
+
+  /** What the reader at `address` says of itself; `undefined` while it is unknown. */
+  identity(address: number): ReaderIdentity | undefined {
+    return this.#reader(address).conversation.presence.identity;
+  }
+
+  /** Waits until the reader at `address` can be talked to; `false` when it cannot within `withinMs`. */
+  async waitOnline(address: number, withinMs: number, signal: AbortSignal): Promise<boolean> {
+    return await waitOnline(this.#reader(address).conversation, this.#bench(signal), withinMs);
   }
 
   /** What an installer's act needs besides the reader. */

@@ -65,6 +65,8 @@ export interface OsdpFileOptions {
   readonly type?: number;
   /** Where to go on, after the box was restarted; a reader that wants it so is begun anew. Default 0. */
   readonly fromOffset?: number;
+  /** An aborted transfer is to go on another time: the reader is not told to forget it. */
+  readonly keepForLater?: boolean;
   /** Called with each step. */
   readonly onProgress?: (progress: OsdpFileProgress) => void;
 }
@@ -98,7 +100,9 @@ export async function sendFile(
     return await transfer.run();
   } catch (cause) {
     // Whoever gives up says so, if there is still somebody to say it to.
-    if (bench.signal.aborted) conversation.request({ kind: "abort" }).catch(() => {});
+    if (bench.signal.aborted && !options.keepForLater) {
+      conversation.request({ kind: "abort" }).catch(() => {});
+    }
     throw cause;
   } finally {
     conversation.agenda.paceMs = undefined;

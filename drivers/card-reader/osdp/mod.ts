@@ -31,7 +31,7 @@ export {
   type FrameSequence,
   type SecurityBlock,
 } from "./frame.ts";
-export { OsdpKeyError } from "./key.ts";
+export { keyFault, OsdpKeyError } from "./key.ts";
 export { OsdpRequestError } from "./requests.ts";
 export type { OsdpText } from "./text.ts";
 export { type OsdpOptions, OsdpOptionsSchema, parseOsdpOptions } from "./options.ts";
