@@ -24,3 +24,14 @@ export const OhmsSchema = v.pipe(
   v.minValue(1, "expected 1 to 10000000 ohms"),
   v.maxValue(10_000_000, "expected 1 to 10000000 ohms"),
 );
+
+const mvExpected = "expected the supply of the divider in mV, 100 to 60000";
+
+/** The voltage that counts as full scale, for a converter of the kernel's with a reference of its own. */
+export const ReferenceMvSchema = v.optional(
+  v.pipe(
+    v.number(mvExpected),
+    v.minValue(100, mvExpected),
+    v.maxValue(60_000, mvExpected),
+  ),
+);

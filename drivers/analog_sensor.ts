@@ -10,6 +10,8 @@ import type { DeviceHost, DriverLog, Sensor } from "./contract.ts";
 export interface AnalogSensorSettings {
   readonly chip: string;
   readonly channel: number;
+  /** See {@link import("../hal/mod.ts").AnalogSettings.referenceMv}. */
+  readonly referenceMv?: number | undefined;
   /** UCUM unit of the value. */
   readonly unit: string;
   /** Samples of so long make one value. */
@@ -49,8 +51,9 @@ export class AnalogSensor implements Sensor, AsyncDisposable {
     settings: AnalogSensorSettings,
     signal: AbortSignal,
   ): Promise<AnalogSensor> {
-    const { chip, channel } = settings;
-    const line = await host.analog.request({ chip, channel }, signal);
+    const { chip, channel, referenceMv } = settings;
+    const reference = referenceMv === undefined ? {} : { referenceMv };
+    const line = await host.analog.request({ chip, channel, ...reference }, signal);
     const sensor = new AnalogSensor(host, settings, line);
     sensor.#endOn(signal);
     return sensor;

@@ -5,7 +5,12 @@
  */
 import * as v from "valibot";
 import { AnalogSensor, dividedOhms } from "../../analog_sensor.ts";
-import { AnalogChipSchema, ChannelSchema, OhmsSchema } from "../../analog_schema.ts";
+import {
+  AnalogChipSchema,
+  ChannelSchema,
+  OhmsSchema,
+  ReferenceMvSchema,
+} from "../../analog_schema.ts";
 import { defineDriver, type DeviceHost, type SensorDriver } from "../../contract.ts";
 
 const gammaExpected = "expected gamma, 0.3 to 1.5, from the photoresistor's datasheet";
@@ -13,6 +18,8 @@ const gammaExpected = "expected gamma, 0.3 to 1.5, from the photoresistor's data
 const PhotoresistorSchema = v.strictObject({
   chip: AnalogChipSchema,
   channel: ChannelSchema,
+  /** Supply of the divider, where the converter has a reference of its own (ADS1115). */
+  referenceMv: ReferenceMvSchema,
   /** The fixed resistor of the divider. */
   fixedOhms: OhmsSchema,
   /** Where the photoresistor is: between the input and ground, or the supply. */
@@ -30,6 +37,7 @@ const PhotoresistorSchema = v.strictObject({
 export interface PhotoresistorOptions {
   readonly chip: string;
   readonly channel: number;
+  readonly referenceMv?: number | undefined;
   readonly fixedOhms: number;
   readonly side: "ground" | "supply";
   readonly r10Ohms: number;
@@ -49,7 +57,7 @@ export const photoresistor: SensorDriver<PhotoresistorOptions> = defineDriver({
   optionsSchema: PhotoresistorSchema,
   parseOptions: (raw: unknown): PhotoresistorOptions => v.parse(PhotoresistorSchema, raw),
   open: (host: DeviceHost, options: PhotoresistorOptions, signal) => {
-    const { chip, channel, fixedOhms, side, r10Ohms, gamma } = options;
+    const { chip, channel, referenceMv, fixedOhms, side, r10Ohms, gamma } = options;
     const valueOf = (ratio: number) => {
       const ohms = dividedOhms(ratio, fixedOhms, side);
       if (ohms === undefined) {
@@ -59,7 +67,7 @@ export const photoresistor: SensorDriver<PhotoresistorOptions> = defineDriver({
       const lux = 10 * (r10Ohms / ohms) ** (1 / gamma);
       return lux > LUX_MAX ? undefined : Number(lux.toPrecision(3));
     };
-    const settings = { chip, channel, unit: "lx", averageMs: AVERAGE_MS, valueOf };
+    const settings = { chip, channel, referenceMv, unit: "lx", averageMs: AVERAGE_MS, valueOf };
     return AnalogSensor.open(host, settings, signal);
   },
 });

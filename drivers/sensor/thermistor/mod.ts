@@ -5,7 +5,12 @@
  */
 import * as v from "valibot";
 import { AnalogSensor, dividedOhms } from "../../analog_sensor.ts";
-import { AnalogChipSchema, ChannelSchema, OhmsSchema } from "../../analog_schema.ts";
+import {
+  AnalogChipSchema,
+  ChannelSchema,
+  OhmsSchema,
+  ReferenceMvSchema,
+} from "../../analog_schema.ts";
 import { defineDriver, type DeviceHost, type SensorDriver } from "../../contract.ts";
 
 const betaExpected = "expected B in kelvin, 1000 to 8000, from the thermistor's datasheet";
@@ -14,6 +19,8 @@ const coefficient = v.pipe(v.number("expected a coefficient"), v.finite("expecte
 const ThermistorSchema = v.strictObject({
   chip: AnalogChipSchema,
   channel: ChannelSchema,
+  /** Supply of the divider, where the converter has a reference of its own (ADS1115). */
+  referenceMv: ReferenceMvSchema,
   /** The fixed resistor of the divider. */
   fixedOhms: OhmsSchema,
   /** Where the thermistor is: between the input and ground, or the supply. */
@@ -39,6 +46,7 @@ const ThermistorSchema = v.strictObject({
 export interface ThermistorOptions {
   readonly chip: string;
   readonly channel: number;
+  readonly referenceMv?: number | undefined;
   readonly fixedOhms: number;
   readonly side: "ground" | "supply";
   readonly r25Ohms: number;
@@ -64,9 +72,9 @@ export const thermistor: SensorDriver<ThermistorOptions> = defineDriver({
   optionsSchema: ThermistorSchema,
   parseOptions: (raw: unknown): ThermistorOptions => v.parse(ThermistorSchema, raw),
   open: (host: DeviceHost, options: ThermistorOptions, signal) => {
-    const { chip, channel } = options;
+    const { chip, channel, referenceMv } = options;
     const valueOf = (ratio: number) => celsiusOf(options, ratio);
-    const settings = { chip, channel, unit: "Cel", averageMs: AVERAGE_MS, valueOf };
+    const settings = { chip, channel, referenceMv, unit: "Cel", averageMs: AVERAGE_MS, valueOf };
     return AnalogSensor.open(host, settings, signal);
   },
 });

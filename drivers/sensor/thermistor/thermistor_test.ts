@@ -99,3 +99,28 @@ Deno.test("options that cannot be are refused by name", () => {
     });
   }
 });
+
+Deno.test("the voltage that counts as full scale is handed to the converter", async () => {
+  const asked: object[] = [];
+  const clock = new VirtualClock();
+  const analog = new VirtualAnalog(clock);
+  const host = {
+    clock,
+    ...ABSENT,
+    analog: {
+      request: (...[settings, signal]: Parameters<VirtualAnalog["request"]>) => {
+        asked.push(settings);
+        return analog.request(settings, signal);
+      },
+    },
+    log: () => {},
+  };
+  for (const options of [NTC, { ...NTC, referenceMv: 3_300 }]) {
+    const parsed = thermistor.parseOptions(options);
+    await using _ = await thermistor.open(host, parsed, new AbortController().signal);
+  }
+  assert.deepEqual(asked, [
+    { chip: "adc", channel: 0 },
+    { chip: "adc", channel: 0, referenceMv: 3_300 },
+  ]);
+});
