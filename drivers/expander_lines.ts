@@ -37,7 +37,8 @@ export class ExpanderLines implements Expander {
   /** Last levels and samples, while the board answers. */
   readonly #levels = new Map<number, boolean>();
   readonly #ratios = new Map<number, number>();
-  #online = false;
+  /** `undefined` before it was asked for the first time. */
+  #online: boolean | undefined;
 
   /** @param name for messages, such as `board 3` */
   constructor(name: string, clock: Clock, actions: BoardActions) {
@@ -50,7 +51,7 @@ export class ExpanderLines implements Expander {
 
   /** See {@link Expander.online}. */
   online(): boolean {
-    return this.#online;
+    return this.#online ?? false;
   }
 
   /** See {@link Expander.onOnline}. */
@@ -59,7 +60,10 @@ export class ExpanderLines implements Expander {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** The board answers, or does so no more: then inputs are unknown until they are told anew. */
+  /**
+   * The board answers, or does so no more: then inputs are unknown until they are told anew. One that
+   * did not answer from the start is told as well.
+   */
   setOnline(online: boolean): void {
     if (online === this.#online) return;
     this.#online = online;

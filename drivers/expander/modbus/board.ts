@@ -67,6 +67,8 @@ export class ModbusBoard {
   readonly #refused = new Set<Turn["about"]>();
   #misses = 0;
   #damaged = false;
+  /** Whether it was said that it does not answer. */
+  #told = false;
   #retryMs = 0;
 
   /** `wake` is called when there is something to send. */
@@ -113,7 +115,8 @@ export class ModbusBoard {
   /** The line is lost or closed. */
   lost(): void {
     this.#misses = MISSES_MAX;
-    this.#gone();
+    this.#held();
+    this.lines.setOnline(false);
   }
 
   /** What it is asked next. */
@@ -144,6 +147,7 @@ export class ModbusBoard {
       else this.#heard(result);
     }
     if (!back) return;
+    this.#told = false;
     this.#log("info", "a Modbus board answers", { address: this.options.address });
     // Last, so that whoever then asks for an input finds its level.
     this.lines.setOnline(true);
@@ -166,9 +170,9 @@ export class ModbusBoard {
   }
 
   #gone(): void {
-    for (const settle of [...this.#waiting.values()]) settle();
-    for (const line of this.#wanted.keys()) this.#pending.add(line);
-    if (!this.lines.online()) return;
+    this.#held();
+    if (this.#told) return;
+    this.#told = true;
     const advice = this.#damaged
       ? "what comes back is no answer: check baud rate, parity, A and B, and that no two boards have one address"
       : "check its power, its cable and its address";
@@ -176,6 +180,12 @@ export class ModbusBoard {
       address: this.options.address,
     });
     this.lines.setOnline(false);
+  }
+
+  /** Orders wait until the board is back; whoever waits for them does not. */
+  #held(): void {
+    for (const settle of [...this.#waiting.values()]) settle();
+    for (const line of this.#wanted.keys()) this.#pending.add(line);
   }
 
   #exception(about: Turn["about"], code: number, nowMs: number): void {

@@ -124,6 +124,18 @@ Deno.test("a board that lost its power for a moment gets its relays back", async
   assert.match(r.logged.at(-1)!, /warn a relay was not as it was told to be/);
 });
 
+Deno.test("a board that is silent from the start is told, once, with what to check", async () => {
+  const r = await rig([{ address: 1 }], [{ address: 2, outputs: { count: 1 } }]);
+  await using _ = r.bus;
+  const online: boolean[] = [];
+  r.expander.onOnline((on) => online.push(on));
+  await r.clock.advance(60_000);
+  assert.deepEqual(online, [false]);
+  assert.deepEqual(r.logged.map((text) => text.split(";")[1]), [
+    ' check its power, its cable and its address {"address":2}',
+  ]);
+});
+
 Deno.test("one silent board does not slow its neighbours", async () => {
   const boards = [1, 2, 3].map((address) => ({ address }));
   const r = await rig(
