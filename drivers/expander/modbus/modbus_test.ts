@@ -124,6 +124,37 @@ Deno.test("a board that lost its power for a moment gets its relays back", async
   assert.match(r.logged.at(-1)!, /warn a relay was not as it was told to be/);
 });
 
+Deno.test("what is ordered while an order is under way is sent right after it", async () => {
+  const r = await rig([{ address: 1 }], [{ address: 1, outputs: { count: 1 } }]);
+  await using _ = r.bus;
+  r.device.faults.replyMs = 20;
+  const output = await openOutput(r, { line: 0 });
+  await r.clock.advance(100);
+  const driven: boolean[] = [];
+  output.onDriven((active) => driven.push(active));
+  output.set(true);
+  await r.clock.advance(10);
+  output.set(false);
+  await r.clock.advance(60);
+  assert.equal(r.device.coils[0], false);
+  assert.deepEqual(driven, [false]);
+});
+
+Deno.test("an input counts when several reads in a row agree for its debounce time", async () => {
+  const r = await rig([{ address: 1 }], [{ address: 1, inputs: { count: 1 } }]);
+  await using _ = r.bus;
+  const { seen } = await openInput(r, { line: 0, debounceMs: 200 });
+  await r.clock.advance(500);
+  r.device.setInput(0, true);
+  await r.clock.advance(120);
+  r.device.setInput(0, false);
+  await r.clock.advance(500);
+  assert.deepEqual(seen.map(([active]) => active), [false]);
+  r.device.setInput(0, true);
+  await r.clock.advance(300);
+  assert.deepEqual(seen.map(([active]) => active), [false, true]);
+});
+
 Deno.test("a board that is silent from the start is told, once, with what to check", async () => {
   const r = await rig([{ address: 1 }], [{ address: 2, outputs: { count: 1 } }]);
   await using _ = r.bus;
