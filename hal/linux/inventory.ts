@@ -205,7 +205,7 @@ function look(
     case "one-wire":
       return found(name, undefined, "1-Wire bus");
     case "iio":
-      return found(name, name, attribute("name"));
+      return found(name, attribute("label") || attribute("name") || name, attribute("name"));
     case "watchdog":
       return found(file, file, attribute("identity"));
     case "rtc":

@@ -184,7 +184,7 @@ Deno.test("chips, readers, cameras, buses, converters, watchdogs and clocks are 
       ["hid", "/dev/hidraw1", "hid:1234:abcd:aa_bb", "Pad"],
       ["camera", "/dev/video0", "usb:046d:0825:C0FFEE:if00", "Webcam C270"],
       ["one-wire", "w1_bus_master1", "w1_bus_master1", "1-Wire bus"],
-      ["iio", "iio:device0", "iio:device0", "mcp3008"],
+      ["iio", "iio:device0", "mcp3008", "mcp3008"],
       ["watchdog", "/dev/watchdog0", "/dev/watchdog0", "Broadcom BCM2835 Watchdog timer"],
       ["rtc", "/dev/rtc0", "/dev/rtc0", "rtc-ds1307 1-0068"],
     ],
