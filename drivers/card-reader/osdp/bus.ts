@@ -21,6 +21,7 @@ import { type Communication, setCommunication } from "./communication.ts";
 import type { Conversation } from "./conversation.ts";
 import { PortKeeper } from "./port_keeper.ts";
 import { OsdpReader } from "./reader.ts";
+import type { RandomSource } from "./secure_channel.ts";
 import { type OsdpText, showText } from "./text.ts";
 import { waitOnline } from "./wait_online.ts";
 
@@ -78,7 +79,11 @@ export class OsdpBus implements ReaderBus {
   readonly #counts = { sent: 0, answered: 0, missed: 0, stray: 0 };
   readonly #past = { badChecks: 0, garbageBytes: 0 };
 
-  private constructor(host: SerialDriverHost, options: readonly OsdpOptions[]) {
+  private constructor(
+    host: SerialDriverHost,
+    options: readonly OsdpOptions[],
+    random: RandomSource | undefined,
+  ) {
     this.#host = host;
     this.#keeper = new PortKeeper(
       host,
@@ -94,7 +99,7 @@ export class OsdpBus implements ReaderBus {
     );
     const wake = () => this.#plan();
     this.#readers = options.map((one) =>
-      new OsdpReader(one, keySource(one), host.clock, host.log, wake)
+      new OsdpReader(one, keySource(one), host.clock, host.log, wake, random)
     );
     this.#talks = this.#readers.map((reader) => reader.conversation);
     this.#replyMs = new Map(this.#talks.map((talk, i) => [talk, options[i]!.replyMs]));
@@ -109,12 +114,14 @@ export class OsdpBus implements ReaderBus {
     host: SerialDriverHost,
     options: readonly OsdpOptions[],
     signal: AbortSignal,
+    /** The system's own unless a recorded conversation is to be had again. */
+    random?: RandomSource,
   ): Promise<OsdpBus> {
     signal.throwIfAborted();
     if (new Set(options.map((one) => one.address)).size !== options.length) {
       throw new RangeError("two readers have the same address; give each its own");
     }
-    const bus = new OsdpBus(host, options);
+    const bus = new OsdpBus(host, options, random);
     const end = () => void bus[Symbol.asyncDispose]();
     signal.addEventListener("abort", end, { once: true });
     bus.#abort.signal.addEventListener("abort", () => signal.removeEventListener("abort", end));

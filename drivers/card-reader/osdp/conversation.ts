@@ -19,6 +19,7 @@ import { Presence } from "./presence.ts";
 import { type Capability, decodeReply, NAK, type Reply } from "./replies.ts";
 import { identityOf, type ReaderReports } from "./reports.ts";
 import { OsdpRequestError } from "./requests.ts";
+import type { RandomSource } from "./secure_channel.ts";
 import { type KeySource, SecureLink, type Verdict } from "./secure_link.ts";
 
 /** Wait before a busy reader is asked again. */
@@ -40,6 +41,7 @@ export interface ConversationParts {
   readonly key: KeySource | undefined;
   readonly clock: Clock;
   readonly log: DriverLog;
+  readonly random?: RandomSource | undefined;
   readonly orders: OrderQueue;
   readonly reports: ReaderReports;
   /** Called when something waits that should not wait for the next poll. */
@@ -74,7 +76,8 @@ export class Conversation {
   #restarts = 0;
 
   /** Begins with nothing said. */
-  constructor({ options, key, clock, log, orders, reports, wake }: ConversationParts) {
+  constructor(parts: ConversationParts) {
+    const { options, key, clock, log, orders, reports, wake, random } = parts;
     this.#options = options;
     this.#clock = clock;
     this.#log = log;
@@ -82,7 +85,7 @@ export class Conversation {
     this.#reports = reports;
     this.agenda = new Agenda(orders, this.abilities, log);
     this.#exchanges = new Exchanges(options.address, options.check);
-    this.link = new SecureLink(key, log);
+    this.link = new SecureLink(key, log, random);
     this.presence = new Presence(clock, options.offlineMs, reports, log);
   }
 

@@ -54,5 +54,5 @@ export const osdp: ReaderBusDriver<OsdpOptions> = defineDriver({
   devicesMax: 127,
   optionsSchema: OsdpOptionsSchema,
   parseOptions: parseOsdpOptions,
-  open: OsdpBus.open,
+  open: (host, readers, signal) => OsdpBus.open(host, readers, signal),
 });

@@ -18,6 +18,7 @@ import type { OsdpOptions } from "./options.ts";
 import { OrderQueue, OUTPUTS_MAX } from "./orders.ts";
 import { quietLog } from "./quiet_log.ts";
 import { ReaderReports } from "./reports.ts";
+import type { RandomSource } from "./secure_channel.ts";
 import type { KeySource } from "./secure_link.ts";
 
 /** Contacts of one reader: ISTATR may list more, no sold reader has them. */
@@ -42,6 +43,7 @@ export class OsdpReader implements CardReader {
     clock: Clock,
     log: DriverLog,
     wake: () => void,
+    random?: RandomSource,
   ) {
     this.#options = options;
     this.#clock = clock;
@@ -54,6 +56,7 @@ export class OsdpReader implements CardReader {
     this.conversation = new Conversation({
       options,
       key,
+      random,
       clock,
       log: this.#log,
       orders: this.#orders,

@@ -37,6 +37,11 @@ const NO_DATA = new Uint8Array();
 const CUID_BYTES = 8;
 const CCRYPT_BYTES = CUID_BYTES + RANDOM_BYTES + 16;
 
+/** Gives so many random bytes; only a test that replays a conversation has another source. */
+export type RandomSource = (bytes: number) => Uint8Array;
+
+const systemRandom: RandomSource = (bytes) => new Uint8Array(randomBytes(bytes));
+
 /** Whether the key is the reader's own, or the one that everybody knows. */
 export type BaseKey = { readonly key: Uint8Array; readonly own: boolean };
 
@@ -56,10 +61,16 @@ type State =
 
 /** One secure channel, from the challenge on. */
 export class SecureChannel {
+  readonly #random: RandomSource;
   #state: State = { at: "down" };
   /** Whole MACs of the last command and the last reply. */
   #commandMac: Uint8Array = NO_DATA;
   #replyMac: Uint8Array = NO_DATA;
+
+  /** Makes one that is down. */
+  constructor(random: RandomSource = systemRandom) {
+    this.#random = random;
+  }
 
   /** How far it is. */
   get at(): State["at"] {
@@ -75,7 +86,7 @@ export class SecureChannel {
 
   /** The command that begins a session (CHLNG). */
   challenge(base: BaseKey): Command {
-    const random = new Uint8Array(randomBytes(RANDOM_BYTES));
+    const random = this.#random(RANDOM_BYTES);
     this.#state = { at: "challenged", base, random };
     return { kind: "challenge", random };
   }

@@ -8,7 +8,12 @@ import type { DriverLog } from "../../contract.ts";
 import type { Command, Message } from "./commands.ts";
 import type { Frame, FrameSeal, SecurityBlock } from "./frame.ts";
 import { NAK, REPLY } from "./replies.ts";
-import { type BaseKey, type HandshakeResult, SecureChannel } from "./secure_channel.ts";
+import {
+  type BaseKey,
+  type HandshakeResult,
+  type RandomSource,
+  SecureChannel,
+} from "./secure_channel.ts";
 import { SCBK_D } from "./secure_crypto.ts";
 
 /** Wait after the first failure; it doubles up to the most, so that a reader is back within 10 s. */
@@ -65,7 +70,7 @@ const ADVICE = {
 
 /** The secure channel of one reader. */
 export class SecureLink {
-  readonly #channel = new SecureChannel();
+  readonly #channel: SecureChannel;
   readonly #log: DriverLog;
   #source: KeySource | undefined;
   #install: Install | undefined;
@@ -73,7 +78,8 @@ export class SecureLink {
   #openedMs = -Infinity;
 
   /** Makes a link that is down. Without `source` the reader is spoken to in clear text. */
-  constructor(source: KeySource | undefined, log: DriverLog) {
+  constructor(source: KeySource | undefined, log: DriverLog, random?: RandomSource) {
+    this.#channel = new SecureChannel(random);
     this.#source = source;
     this.#log = log;
   }
