@@ -68,8 +68,9 @@ export class Agenda {
   }
 
   /** Everything that a reader which may have forgotten must be told again is to be said. */
-  restore(useLed: boolean): void {
-    this.#orders.restore(useLed);
+  restore(led: boolean): void {
+    const able = (kind: "led" | "text") => !this.#abilities.lacks(kind);
+    this.#orders.restore({ led: led && able("led"), text: able("text") });
   }
 
   /** The conversation begins anew. */

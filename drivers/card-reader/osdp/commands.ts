@@ -39,7 +39,16 @@ export const OUTPUT_CONTROL = {
 } as const;
 
 /** Colours of a LED. */
-export const COLOUR = { off: 0, red: 1, green: 2, amber: 3, blue: 4 } as const;
+export const COLOUR = {
+  off: 0,
+  red: 1,
+  green: 2,
+  amber: 3,
+  blue: 4,
+  magenta: 5,
+  cyan: 6,
+  white: 7,
+} as const;
 
 /** One output in an OUT command. */
 export interface OutputControl {

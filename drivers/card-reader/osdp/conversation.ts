@@ -362,7 +362,7 @@ export class Conversation {
     if (this.#phase === "start" && this.agenda.stepsLeft === 0) {
       this.#phase = "drain";
       this.#freshness.doubt();
-      this.agenda.restore(this.#options.led && !this.abilities.lacks("led"));
+      this.agenda.restore(this.#options.led);
       return;
     }
     if (exchange.command.kind !== "poll" || !this.#freshness.polled(reply)) return;

@@ -4,6 +4,7 @@
  * @module
  */
 import * as v from "valibot";
+import { type FeedbackOptions, FeedbackSchema } from "./feedback.ts";
 import type { FrameCheck } from "./frame.ts";
 import { keyFault } from "./key.ts";
 
@@ -31,6 +32,8 @@ export interface OsdpOptions {
   readonly led: boolean;
   /** Whether its buzzer sounds. */
   readonly buzzer: boolean;
+  /** What it shows and sounds, as far as it differs from the usual. */
+  readonly feedback: FeedbackOptions;
   /** Key of its secure channel, 32 hex digits. A secret: it must not get into a log or an event. */
   readonly key?: string;
   /** File that holds the key. With either, clear text is refused. */
@@ -58,6 +61,8 @@ export const OsdpOptionsSchema: v.GenericSchema<unknown, OsdpOptions> = v.strict
   led: v.optional(v.boolean("expected true or false"), true),
   /** Whether its buzzer sounds. */
   buzzer: v.optional(v.boolean("expected true or false"), true),
+  /** What it shows, sounds and writes for each feedback, as far as it differs from the usual. */
+  feedback: v.optional(FeedbackSchema, {}),
   /** Key of its secure channel. */
   key: v.exactOptional(v.pipe(
     v.string("expected a key of 32 hex digits, in quotes"),

@@ -6,7 +6,7 @@
  */
 import type { ReaderFeedback } from "../../contract.ts";
 import { type Command, OUTPUT_CONTROL, type OutputControl } from "./commands.ts";
-import { FEEDBACK } from "./feedback.ts";
+import type { FeedbackPatterns } from "./feedback.ts";
 import type { OsdpOutput, OutputOrder } from "./lines.ts";
 import type { Reply } from "./replies.ts";
 
@@ -35,6 +35,13 @@ export interface Order {
   readonly onLost?: () => void;
 }
 
+/** What of a reader may be used. */
+export interface FeedbackUse {
+  readonly led: boolean;
+  readonly buzzer: boolean;
+  readonly text: boolean;
+}
+
 interface Waiting {
   readonly order: OutputOrder;
   /** Told again to a reader that may have forgotten, not ordered anew. */
@@ -44,21 +51,26 @@ interface Waiting {
 /** What waits to be told to one reader. */
 export class OrderQueue {
   readonly #outputs: ReadonlyMap<number, OsdpOutput>;
+  readonly #patterns: FeedbackPatterns;
   readonly #waiting = new Map<number, Waiting>();
   #answerLed: Order | undefined;
   #restingLed: Order | undefined;
+  #answerText: Order | undefined;
+  #restingText: Order | undefined;
   #buzzer: Order | undefined;
   #resting: ReaderFeedback | undefined;
 
   /** `outputs` is the reader's own table, which may grow. */
-  constructor(outputs: ReadonlyMap<number, OsdpOutput>) {
+  constructor(outputs: ReadonlyMap<number, OsdpOutput>, patterns: FeedbackPatterns) {
+    this.#patterns = patterns;
     this.#outputs = outputs;
   }
 
   /** Whether anything waits. */
   get empty(): boolean {
     return this.#waiting.size === 0 && this.#answerLed === undefined &&
-      this.#restingLed === undefined && this.#buzzer === undefined;
+      this.#restingLed === undefined && this.#buzzer === undefined &&
+      this.#answerText === undefined && this.#restingText === undefined;
   }
 
   /** Puts an order for output `index` in the place of an older one. */
@@ -67,38 +79,52 @@ export class OrderQueue {
   }
 
   /** Puts a feedback in the place of an older one of its layer. */
-  feedback(feedback: ReaderFeedback, use: { led: boolean; buzzer: boolean }, nowMs: number): void {
-    const { resting, led, buzzer } = FEEDBACK[feedback];
+  feedback(feedback: ReaderFeedback, use: FeedbackUse, nowMs: number): void {
+    const { resting, led, buzzer, text } = this.#patterns[feedback];
     const expiresMs = nowMs + ORDER_AGE_MS_MAX;
     if (resting) this.#resting = feedback;
     if (use.led) {
       if (resting) this.#restingLed = { command: led };
       else this.#answerLed = { command: led, expiresMs };
     }
+    if (use.text && text !== undefined) {
+      if (resting) this.#restingText = { command: text };
+      else this.#answerText = { command: text, expiresMs };
+    }
     if (use.buzzer && buzzer !== undefined) this.#buzzer = { command: buzzer, expiresMs };
   }
 
   /** Asks for everything that a reader which may have forgotten must be told again. */
-  restore(useLed: boolean): void {
+  restore(use: Omit<FeedbackUse, "buzzer">): void {
     for (const [index, output] of this.#outputs) {
       output.permanent = undefined;
       if (output.lastOrder === undefined || this.#waiting.has(index)) continue;
       this.#waiting.set(index, { order: output.lastOrder, restored: true });
     }
-    if (useLed && this.#resting !== undefined) {
-      this.#restingLed ??= { command: FEEDBACK[this.#resting].led };
-    }
+    if (this.#resting === undefined) return;
+    const { led, text } = this.#patterns[this.#resting];
+    if (use.led) this.#restingLed ??= { command: led };
+    if (use.text && text !== undefined) this.#restingText ??= { command: text };
   }
 
   /** Takes the next command out, outputs first; `stale` hears of those that came too late. */
   take(nowMs: number, stale: (what: string) => void): Order | undefined {
     const outputs = this.#takeOutputs(nowMs, stale);
     if (outputs !== undefined) return outputs;
-    for (const slot of [this.#answerLed, this.#buzzer, this.#restingLed]) {
+    const slots = [
+      this.#answerLed,
+      this.#buzzer,
+      this.#answerText,
+      this.#restingLed,
+      this.#restingText,
+    ];
+    for (const slot of slots) {
       if (slot === undefined) continue;
       if (slot === this.#answerLed) this.#answerLed = undefined;
       else if (slot === this.#buzzer) this.#buzzer = undefined;
-      else this.#restingLed = undefined;
+      else if (slot === this.#answerText) this.#answerText = undefined;
+      else if (slot === this.#restingLed) this.#restingLed = undefined;
+      else this.#restingText = undefined;
       if (slot.expiresMs === undefined || slot.expiresMs >= nowMs) return slot;
       stale(slot.command.kind);
     }

@@ -13,6 +13,7 @@ import type {
   ReaderFeedback,
 } from "../../contract.ts";
 import { Conversation } from "./conversation.ts";
+import { patternsOf } from "./feedback.ts";
 import { OsdpOutput } from "./lines.ts";
 import type { OsdpOptions } from "./options.ts";
 import { OrderQueue, OUTPUTS_MAX } from "./orders.ts";
@@ -34,7 +35,7 @@ export class OsdpReader implements CardReader {
   readonly #wake: () => void;
   readonly #reports: ReaderReports;
   readonly #outputs = new Map<number, OsdpOutput>();
-  readonly #orders = new OrderQueue(this.#outputs);
+  readonly #orders: OrderQueue;
 
   /** `wake` is called when something waits that should not wait for the next poll. */
   constructor(
@@ -46,6 +47,7 @@ export class OsdpReader implements CardReader {
     random?: RandomSource,
   ) {
     this.#options = options;
+    this.#orders = new OrderQueue(this.#outputs, patternsOf(options.feedback));
     this.#clock = clock;
     this.#log = quietLog(
       clock,
@@ -86,6 +88,7 @@ export class OsdpReader implements CardReader {
     this.#orders.feedback(feedback, {
       led: this.#options.led && !this.conversation.abilities.lacks("led"),
       buzzer: this.#options.buzzer && !this.conversation.abilities.lacks("buzzer"),
+      text: !this.conversation.abilities.lacks("text"),
     }, this.#clock.monotonicMs());
     this.#wake();
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { parseOsdpOptions } from "./mod.ts";
 import { openLineRig, openRig, settle } from "./rig_test.ts";
 
 const CARD = Uint8Array.of(0xde, 0xad, 0xbe, 0xef);
@@ -175,5 +176,57 @@ Deno.test("BUSY is answered with the very same bytes, after a wait", async () =>
     assert.deepEqual(sent.slice(0, 4).map((one) => one.hex), Array(4).fill(first.hex));
     assert.notEqual(sent[4]!.hex, first.hex);
     assert.ok(sent[1]!.atMs - first.atMs >= 50);
+  }
+});
+
+Deno.test("LED, buzzer and text follow box.yaml, and the resting ones come back after a reboot", async () => {
+  await using rig = await openRig([{ address: 0, display: true }], {
+    driver: {
+      feedback: {
+        granted: {
+          led: { colour: "blue", forMs: 1_000 },
+          beeps: { count: 2, onMs: 100, offMs: 100 },
+          text: "Welcome",
+        },
+        denied: { beeps: { count: 0 } },
+        idle: { led: { colour: "white", onMs: 500, offMs: 500, other: "cyan" }, text: "Gate 3" },
+      },
+    },
+  });
+  const device = rig.line.reader(0);
+  const beeps: string[] = [];
+  const texts: string[] = [];
+  device.onBeep(({ count, onMs, offMs }) => beeps.push(`${count} ${onMs} ${offMs}`));
+  device.onText(({ text, forS }) => texts.push(`${text} ${forS}`));
+  const led = () => `${device.led().colour}/${device.led().otherColour}`;
+  await rig.clock.advance(500);
+  rig.reader(0).show("idle");
+  await rig.clock.advance(300);
+  assert.equal(led(), "white/cyan");
+  rig.reader(0).show("granted");
+  await rig.clock.advance(300);
+  assert.equal(led(), "blue/blue");
+  await rig.clock.advance(1_000);
+  assert.equal(led(), "white/cyan");
+  rig.reader(0).show("denied");
+  await rig.clock.advance(300);
+  assert.equal(led(), "red/off", "what is not said stays as it is");
+  assert.deepEqual(beeps, ["2 100 100"]);
+  assert.deepEqual(texts, ["Gate 3 undefined", "Welcome 3"]);
+  device.reboot(500);
+  await rig.clock.advance(5_000);
+  assert.equal(led(), "white/cyan");
+  assert.equal(texts.at(-1), "Gate 3 undefined");
+  assert.equal(texts.length, 3);
+  for (
+    const wrong of [
+      { granted: { led: { colour: "pink" } } },
+      { granted: { text: "你好" } },
+      { granted: { beeps: { count: 21 } } },
+      { idle: { led: { colour: "red", onMs: 30_000 } } },
+      { welcome: {} },
+    ]
+  ) {
+    assert.throws(() => parseOsdpOptions({ address: 0, feedback: wrong }), JSON.stringify(wrong));
   }
 });
