@@ -22,6 +22,7 @@ import { gpioInput } from "./input/gpio/mod.ts";
 import { supervisedInput } from "./input/supervised/mod.ts";
 import { gpioOutput } from "./output/gpio/mod.ts";
 import { batonSerial } from "./patrol-baton/baton-serial/mod.ts";
+import { ds18b20 } from "./sensor/ds18b20/mod.ts";
 import { photoresistor } from "./sensor/photoresistor/mod.ts";
 import { thermistor } from "./sensor/thermistor/mod.ts";
 
@@ -48,4 +49,5 @@ export const DRIVERS = [
   dualContactInput,
   thermistor,
   photoresistor,
+  ds18b20,
 ] as const;

@@ -8,4 +8,12 @@ export interface OneWireHost {
    * @throws {@link import("./error.ts").HalError} `not-found` when there is no such bus, `permission`, `io`.
    */
   search(bus: string, signal: AbortSignal): Promise<readonly string[]>;
+  /**
+   * Has the thermometer with this ROM code (family 28 and its like) measure, and waits for it: most of a
+   * second. In °C. Absent where the host cannot.
+   *
+   * @throws {@link import("./error.ts").HalError} `not-found` when it is not on any bus, `permission`, `io`
+   * when its answer does not check.
+   */
+  readonly temperature?: (rom: string, signal: AbortSignal) => Promise<number>;
 }

@@ -21,7 +21,27 @@ const LOOK_MS = 5;
  */
 export function linuxOneWireHost(clock: Clock, options: LinuxOneWireOptions = {}): OneWireHost {
   const sys = options.sys ?? "/sys";
-  return { search: (bus, signal) => search(bus, sys, clock, signal) };
+  return {
+    search: (bus, signal) => search(bus, sys, clock, signal),
+    temperature: (rom, signal) => temperature(rom, sys, signal),
+  };
+}
+
+/** `temperature` of the kernel's `w1_therm` (5.9 and later; `Documentation/w1/slaves/w1_therm.rst`). */
+async function temperature(rom: string, sys: string, signal: AbortSignal): Promise<number> {
+  signal.throwIfAborted();
+  if (!/^[0-9a-f]{16}$/.test(rom)) {
+    throw new HalError("invalid", `1-Wire device ${rom}: expected a ROM code of 16 hex digits`);
+  }
+  const name = `${rom.slice(14)}-${rom.slice(2, 14)}`;
+  const path = `${sys}/bus/w1/devices/${name}/temperature`;
+  const text = await readSlowAttribute(path);
+  signal.throwIfAborted();
+  // Empty when the device did not answer, or its answer did not check.
+  if (!/^-?\d{1,6}$/.test(text)) {
+    throw new HalError("io", `1-Wire thermometer ${name}: no answer that checks; check its wires`);
+  }
+  return Number(text) / 1_000;
 }
 
 async function search(

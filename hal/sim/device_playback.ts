@@ -64,6 +64,7 @@ export class DevicePlayback {
   readonly #virtualAnalog: VirtualAnalog;
   readonly #virtualHid: VirtualHid;
   readonly #codes = new Map<string, readonly string[]>();
+  readonly #temperatures = new Map<string, number | undefined>();
   readonly #lines = new Map<ByteLine, MemorySerialLine>();
   readonly #held = new Set<string>();
   readonly #end = new AbortController();
@@ -127,6 +128,14 @@ export class DevicePlayback {
           this.#mustBePresent(`1-Wire bus ${bus}`);
           if (!this.#codes.has(bus)) throw new HalError("not-found", `there is no bus ${bus}`);
           resolve(this.#codes.get(bus)!);
+        }),
+      temperature: (rom, signal) =>
+        new Promise((resolve) => {
+          signal.throwIfAborted();
+          this.#mustBePresent(`1-Wire thermometer ${rom}`);
+          const celsius = this.#temperatures.get(rom);
+          if (celsius === undefined) throw new HalError("io", `${rom} does not answer`);
+          resolve(celsius);
         }),
     };
     this.#beginAnew();
@@ -228,6 +237,9 @@ export class DevicePlayback {
     if (what.on === "one-wire") {
       const code = () => Array.from({ length: 16 }, () => random(16).toString(16)).join("");
       this.#codes.set(what.bus, Array.from({ length: random(100) }, code));
+    }
+    if (what.on === "one-wire-temperature") {
+      this.#temperatures.set(what.rom, random(4) === 0 ? undefined : random(400) - 100);
     }
     if (what.on === "hid" && this.#identity !== undefined) {
       this.#virtualHid.report(this.#identity.path, bytes(64));
@@ -371,6 +383,9 @@ export class DevicePlayback {
         break;
       case "one-wire":
         this.#codes.set(what.bus, what.codes);
+        break;
+      case "one-wire-temperature":
+        this.#temperatures.set(what.rom, what.celsius);
         break;
       default:
         what satisfies never;

@@ -34,6 +34,12 @@ export type DeviceHappening =
     readonly on: "one-wire";
     readonly bus: string;
     readonly codes: readonly string[];
+  }
+  | {
+    /** What a 1-Wire thermometer measures from now on, in °C; `undefined`: it does not answer. */
+    readonly on: "one-wire-temperature";
+    readonly rom: string;
+    readonly celsius: number | undefined;
   };
 
 /** One step of a recorded device. */
@@ -70,6 +76,7 @@ const HID_PLUG = /^([0-9a-f]{4}):([0-9a-f]{4}) (\d{1,5}):(\d{1,5}) (-?\d{1,3})(?
  * +2 < socket 00 01                      # a local daemon's stream
  * +0 < analog iio:device0 0 0.512        # share of the reference, or `gone`
  * +9 < one-wire w1_bus_master1 6a000001a2b3c401    # what a search finds from now on; none: nothing
+ * +9 < one-wire-temperature 5e0316a2791ba428 21.5    # or `gone`
  * ```
  *
  * @throws {@link TraceError} naming the line.
@@ -163,8 +170,18 @@ function happeningOf(text: string, wrong: Wrong): DeviceHappening {
       }
       return { on, bus, codes };
     }
+    case "one-wire-temperature": {
+      const [rom, value] = words;
+      const celsius = value === "gone" ? undefined : Number(value);
+      if (rom === undefined || !/^[0-9a-f]{16}$/.test(rom) || Number.isNaN(celsius ?? 0)) {
+        throw wrong("a ROM code of 16 hex digits and °C or gone");
+      }
+      return { on, rom, celsius };
+    }
     default:
-      throw wrong("gpio, hid, hid-plug, hid-unplug, socket, analog or one-wire");
+      throw wrong(
+        "gpio, hid, hid-plug, hid-unplug, socket, analog, one-wire or one-wire-temperature",
+      );
   }
 }
 
@@ -186,6 +203,8 @@ export function textOfHappening(what: DeviceHappening): string {
       return `analog ${what.chip} ${what.channel} ${what.ratio ?? "gone"}`;
     case "one-wire":
       return `one-wire ${[what.bus, ...what.codes].join(" ")}`;
+    case "one-wire-temperature":
+      return `one-wire-temperature ${what.rom} ${what.celsius ?? "gone"}`;
     default:
       return what satisfies never;
   }

@@ -18,6 +18,7 @@ Deno.test("the forms of a device trace, as its page shows them", async () => {
     "socket",
     "analog",
     "one-wire",
+    "one-wire-temperature",
   ]);
   assert.deepEqual(steps[1], {
     direction: ">",
