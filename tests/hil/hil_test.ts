@@ -142,6 +142,16 @@ test("a chip that is pulled out: following, reading and writing say disconnected
   });
 });
 
+test("a converter of the kernel's is read, lost and found: a share of its range, or of 3.3 V", async () => {
+  const seen = { range: 13_200 / 32_767, taken: "busy", supply: 0.25, gone: null, back: 0.25 };
+  assert.deepEqual(await guest.call("converter"), { ...seen, none: "not-found" });
+});
+
+test("a 1-Wire bus of the kernel's is searched when it is asked, its codes with their CRC", async () => {
+  const seen = { empty: [], button: ["560000169b7c3f01"], searches: 1, forgotten: true };
+  assert.deepEqual(await guest.call("oneWire"), { ...seen, none: "not-found" });
+});
+
 test("the input driver: a burst leaves no wrong level, a chip that returns is taken again", async () => {
   const { start, afterBurst, away, back, afterwards, changes } = await guest.call(
     "driver",
