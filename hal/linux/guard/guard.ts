@@ -70,6 +70,7 @@ export class Guard {
   #deadAtPing: number | undefined;
   #aliveMs = 0;
   #tickMs = 0;
+  #excused = false;
   #cancelTick: Cancel | undefined;
   #cancelUnused: Cancel | undefined;
   #ending = false;
@@ -231,12 +232,13 @@ export class Guard {
 
   #tick(everyMs: number): void {
     const nowMs = this.#host.clock.monotonicMs();
-    // Where the guard itself did not run, the box's answers were not read either.
-    const lateMs = nowMs - this.#tickMs - everyMs;
-    if (lateMs > everyMs) this.#aliveMs += lateMs;
+    // Where the guard itself did not run, the box's answers were not read either, nor was it asked. It
+    // gets until the next tick; a guard that is always late still judges at every second one.
+    const late = nowMs - this.#tickMs > 2 * everyMs;
+    this.#excused = late && !this.#excused;
     this.#tickMs = nowMs;
     const silentMs = nowMs - this.#aliveMs;
-    if (silentMs > this.#heartbeatMs && this.#deadAtPing === undefined) {
+    if (silentMs > this.#heartbeatMs && !this.#excused && this.#deadAtPing === undefined) {
       this.#deadAtPing = this.#pings;
       this.#driveAll("the box does not answer", { silentMs: Math.round(silentMs) });
     }
