@@ -163,18 +163,24 @@ async function isFolder(path: string): Promise<boolean> {
   }
 }
 
-/** Processes, this one left out, with `realPath` among their open files. */
+/**
+ * Processes, this one left out, with `realPath` among their open files. Who made a pseudo-terminal is
+ * its far end, and no rival for it.
+ */
 async function holdersOf(realPath: string): Promise<DeviceHolder[]> {
   const holders: DeviceHolder[] = [];
+  const pseudo = realPath.startsWith("/dev/pts/");
   const pids = (await folder("/proc")).map(Number).filter((pid) => Number.isInteger(pid));
   for (const pid of pids.slice(0, PROCESSES_MAX)) {
     if (pid === Deno.pid) continue;
-    for (const fd of await folder(`/proc/${pid}/fd`)) {
-      const target = await Deno.readLink(`/proc/${pid}/fd/${fd}`).catch(() => undefined);
-      if (target !== realPath) continue;
-      holders.push({ pid, name: (await readText(`/proc/${pid}/comm`))?.trim() ?? "?" });
-      break;
-    }
+    const open = await Promise.all(
+      (await folder(`/proc/${pid}/fd`)).map((fd) =>
+        Deno.readLink(`/proc/${pid}/fd/${fd}`).catch(() => undefined)
+      ),
+    );
+    if (!open.includes(realPath)) continue;
+    if (pseudo && open.some((path) => path?.endsWith("/ptmx"))) continue;
+    holders.push({ pid, name: (await readText(`/proc/${pid}/comm`))?.trim() ?? "?" });
   }
   return holders;
 }

@@ -105,6 +105,8 @@ export function mismatchedUart(port: SerialPort, mismatch: UartMismatch): Serial
     },
     async write(bytes, signal): Promise<void> {
       if (alike()) return await port.write(bytes, signal);
+      // Let go of after sending, an exchanged pair falls back to the wrong state of rest.
+      if (inverted) counts.breaks++;
       const sampled = sampleUart(bytes, { sentBaud: ownBaud, receivedBaud: peerBaud(), inverted });
       if (sampled.bytes.length > 0) await port.write(sampled.bytes, signal);
     },

@@ -77,7 +77,9 @@ function judgeSilent(
   const found = bus.found.filter((one) => one.kind === "reader");
   const here = found.find((one) => one.address === address && one.baudRate === bus.baudRate);
   if (here !== undefined) return fault(...keyTrouble(here, reader));
-  if (bus.found.some((one) => one.kind === "collision" && one.address === address)) {
+  const noise = bus.found.some((one) => one.kind === "noise");
+  // Where somebody talks unasked, every question seems to be answered by several.
+  if (!noise && bus.found.some((one) => one.kind === "collision" && one.address === address)) {
     return fault(
       text(
         `地址 ${address} 上的应答互相冲突：有两台读卡器用了同一地址`,

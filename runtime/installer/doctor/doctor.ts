@@ -4,16 +4,17 @@
  *
  * @module
  */
-import type {
-  Clock,
-  DeviceInventory,
-  FoundDevice,
-  GpioHost,
-  GpioSettings,
-  Machine,
-  MachineUser,
-  SerialHost,
-  SerialSettings,
+import {
+  type Clock,
+  type DeviceInventory,
+  type FoundDevice,
+  type GpioHost,
+  type GpioSettings,
+  HalError,
+  type Machine,
+  type MachineUser,
+  type SerialHost,
+  type SerialSettings,
 } from "../../../hal/mod.ts";
 import type { BusConfig, ResolvedConfig, ResolvedReader } from "../../config/mod.ts";
 import { text } from "../language.ts";
@@ -95,9 +96,9 @@ export async function examine(
     each(judgeRunning(running));
     return;
   }
-  for (const bus of config.buses) {
-    each(await examineBus(bus, hosts, options, devices, user, signal));
-  }
+  // Lines are searched side by side, and told in the order of box.yaml.
+  const buses = config.buses.map((bus) => examineBus(bus, hosts, options, devices, user, signal));
+  for (const findings of await Promise.all(buses)) each(findings);
   each(
     await Promise.all([
       ...inputsOf(config).map(async ({ id, role, settings }) =>
@@ -184,8 +185,8 @@ async function examineBus(
       );
     } catch (error) {
       signal.throwIfAborted();
-      // The time for the search is over: what it found so far counts.
-      if (!end.signal.aborted) throw error;
+      // The time for the search is over, or the port has failed: what it found so far counts.
+      if (!end.signal.aborted && !(error instanceof HalError)) throw error;
     } finally {
       cancel();
     }
