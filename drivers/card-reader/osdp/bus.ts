@@ -17,6 +17,7 @@ import { type Bench, installKey } from "./install_key.ts";
 import { keySource } from "./key.ts";
 import { BITS_A_CHARACTER, INTER_CHARACTER_MS, QUIET_CHARACTERS } from "./line_times.ts";
 import type { OsdpOptions } from "./options.ts";
+import type { OsdpBusCounts } from "./bus_counts.ts";
 import { type Communication, setCommunication } from "./communication.ts";
 import type { Conversation } from "./conversation.ts";
 import { PortKeeper } from "./port_keeper.ts";
@@ -37,18 +38,6 @@ const MISSED_GAP_MS = 40;
 const FAILING_RETRY_MS = 1_000;
 /** Frames that may go before polls in a row: orders must not keep every reader from being heard. */
 const URGENT_RUN_MAX = 8;
-/** What a line has seen, for metrics and diagnosis. */
-export interface OsdpBusCounts {
-  readonly sent: number;
-  readonly answered: number;
-  readonly missed: number;
-  /** Frames that answered nothing: late, doubled, or from a wrong address. */
-  readonly stray: number;
-  readonly badChecks: number;
-  readonly garbageBytes: number;
-  readonly reopened: number;
-}
-
 interface InFlight {
   readonly talk: Conversation;
   /** When the last bit of the question has left. */
@@ -340,7 +329,7 @@ export class OsdpBus implements ReaderBus {
     let urgent: Conversation | undefined;
     for (const talk of this.#talks) {
       const { dueMs } = talk;
-      const atMs = talk.misses > 0 ? Math.max(dueMs, this.#missingFreeMs) : dueMs;
+      const atMs = talk.patience.misses > 0 ? Math.max(dueMs, this.#missingFreeMs) : dueMs;
       // Of several that may go at the same moment, the one that has waited longest: none starves.
       if (atMs < pollMs || (atMs === pollMs && dueMs < poll!.dueMs)) {
         [poll, pollMs] = [talk, atMs];
@@ -360,9 +349,7 @@ export class OsdpBus implements ReaderBus {
     const { bytes, onWritten, replyMs: longer } = talk.next(nowMs);
     const usualMs = this.#replyMs.get(talk)!;
     const hurried = talk.ready && longer === undefined;
-    const replyMs = hurried
-      ? talk.patience.waitMs(talk.misses, usualMs)
-      : Math.max(usualMs, longer ?? 0);
+    const replyMs = hurried ? talk.patience.waitMs(usualMs) : Math.max(usualMs, longer ?? 0);
     const sendingMs = bytes.length * this.#characterMs();
     const deadlineMs = sendingMs + replyMs;
     const sentMs = nowMs + sendingMs;

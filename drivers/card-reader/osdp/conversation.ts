@@ -24,9 +24,6 @@ import { type KeySource, SecureLink, type Verdict } from "./secure_link.ts";
 
 /** Wait before a busy reader is asked again. */
 const BUSY_WAIT_MS = 50;
-/** Missed replies, and silence, after which a reader no longer gets its turn like the others: a disturbed line is not its fault. */
-const MISSES_MAX = 3;
-const SILENT_MS_MAX = 1_500;
 /** Answers to something else after which the conversation is started anew. */
 const STRANGE_MAX = 3;
 /** Refusals of a command in a row after which it is given up. */
@@ -60,7 +57,7 @@ export class Conversation {
   readonly agenda: Agenda;
   /** Its secure channel. */
   readonly link: SecureLink;
-  /** How long its replies take. */
+  /** How long its replies take, and how many did not come. */
   readonly patience: Patience = new Patience();
   readonly #options: OsdpOptions;
   readonly #clock: Clock;
@@ -70,7 +67,6 @@ export class Conversation {
   readonly #exchanges: Exchanges;
   readonly #freshness = new Freshness();
   #phase: Phase = "probe";
-  #misses = 0;
   /** Frames of the reader that answered nothing, since it last answered. */
   #strange = 0;
   #restarts = 0;
@@ -117,7 +113,7 @@ export class Conversation {
   /** The reader is at another address from now on, or at another baud rate: it is offline until it answers. */
   move(address: number): void {
     this.#exchanges.move(address);
-    this.#startAnew();
+    this.startAnew();
   }
 
   /** Asks for the contacts, if it is connected already: an unchanged one is not reported again. */
@@ -128,13 +124,7 @@ export class Conversation {
 
   /** Whether it has stopped answering, so that its turns must not cost its neighbours much. */
   get failing(): boolean {
-    const silentMs = this.#clock.monotonicMs() - this.presence.lastReplyMs;
-    return this.#misses >= MISSES_MAX && silentMs >= SILENT_MS_MAX;
-  }
-
-  /** Turns in a row that it did not answer. */
-  get misses(): number {
-    return this.#misses;
+    return this.patience.failing(this.#clock.monotonicMs() - this.presence.lastReplyMs);
   }
 
   /** Whether something waits for it that goes before any poll. */
@@ -177,7 +167,7 @@ export class Conversation {
       ? plainMessage(frame)
       : this.link.read(frame, exchange.command, receivedMs);
     if (verdict.kind === "stray") return false;
-    this.#misses = 0;
+    this.patience.heard();
     this.#strange = 0;
     const hurried = this.#phase === "start" || this.#phase === "secure" || this.agenda.hurried;
     this.dueMs = receivedMs + (hurried ? 0 : this.agenda.paceMs ?? this.#options.pollMs);
@@ -208,28 +198,8 @@ export class Conversation {
     return true;
   }
 
-  /**
-   * Puts `key` into the reader, in a session under the public default key or its current one; until
-   * that is over it is offline. Calls either `done` or `failed`, unless it is given up.
-   */
-  install(
-    key: Uint8Array,
-    from: "default" | "current",
-    done: () => void,
-    failed: (why: string) => void,
-  ): void {
-    this.link.install(key, from, done, failed);
-    this.#startAnew();
-  }
-
-  /** Gives an installation up and goes back to what was configured; says what was in its way. */
-  abandonInstall(): string {
-    const why = this.link.abandon();
-    this.#startAnew();
-    return why;
-  }
-
-  #startAnew(): void {
+  /** Ends the conversation and begins another; until that is sound the reader is offline. */
+  startAnew(): void {
     this.#restart();
     this.presence.went("protocol");
     this.dueMs = this.#clock.monotonicMs();
@@ -238,7 +208,7 @@ export class Conversation {
 
   /** Says that no reply came in time. */
   missed(nowMs: number): void {
-    this.#misses++;
+    this.patience.missed();
     this.dueMs = nowMs;
     if (this.#phase === "secure" && this.failing) {
       this.#log(
@@ -258,7 +228,7 @@ export class Conversation {
   /** Says that the line is gone, or closed for good. */
   lost(reason: OfflineReason): void {
     this.#restart();
-    this.#misses = 0;
+    this.patience.heard();
     this.dueMs = 0;
     this.presence.went(reason);
   }

@@ -27,14 +27,19 @@ export async function installKey(
 ): Promise<void> {
   checkKey(key);
   const ended = Promise.withResolvers<void>();
-  const giveUp = (error: (why: string) => unknown) =>
-    ended.reject(error(conversation.abandonInstall()));
-  conversation.install(
+  const { link } = conversation;
+  const giveUp = (error: (why: string) => unknown) => {
+    const why = link.abandon();
+    conversation.startAnew();
+    ended.reject(error(why));
+  };
+  link.install(
     key.slice(),
     options.from,
     ended.resolve,
     (why) => giveUp(() => new OsdpKeyError("refused", why)),
   );
+  conversation.startAnew();
   const cancel = clock.schedule(options.timeoutMs ?? INSTALL_MS_MAX, () => {
     giveUp((why) => new OsdpKeyError("timeout", `the key was not installed in time: ${why}`));
   });

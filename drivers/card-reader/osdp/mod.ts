@@ -7,7 +7,8 @@ import { defineDriver, type ReaderBusDriver } from "../../contract.ts";
 import { OsdpBus } from "./bus.ts";
 import { type OsdpOptions, OsdpOptionsSchema, parseOsdpOptions } from "./options.ts";
 
-export { OsdpBus, type OsdpBusCounts } from "./bus.ts";
+export { OsdpBus } from "./bus.ts";
+export type { OsdpBusCounts } from "./bus_counts.ts";
 export type { Communication } from "./communication.ts";
 export {
   discoverOsdp,

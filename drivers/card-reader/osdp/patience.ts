@@ -15,10 +15,35 @@ const OVER_MS = 40;
 /** How much of the slowest reply is remembered from one to the next. */
 const MEMORY = 0.99;
 
+/** Missed replies, and silence, after which a reader no longer gets its turn like the others: a disturbed line is not its fault. */
+const MISSES_MAX = 3;
+const SILENT_MS_MAX = 1_500;
+
 /** The patience with one reader. */
 export class Patience {
+  #misses = 0;
   #timed = 0;
   #slowestMs = 0;
+
+  /** Turns in a row that it did not answer. */
+  get misses(): number {
+    return this.#misses;
+  }
+
+  /** It did not answer. */
+  missed(): void {
+    this.#misses++;
+  }
+
+  /** It answered, or the line is a new one. */
+  heard(): void {
+    this.#misses = 0;
+  }
+
+  /** Whether it has stopped answering, having been silent for so long. */
+  failing(silentMs: number): boolean {
+    return this.#misses >= MISSES_MAX && silentMs >= SILENT_MS_MAX;
+  }
 
   /** It began to answer so long after the question's last bit. */
   answered(delayMs: number): void {
@@ -32,10 +57,10 @@ export class Patience {
     this.#slowestMs = 0;
   }
 
-  /** How long to wait after `misses` turns without reply; from the third on twice as long each time, up to `most`. */
-  waitMs(misses: number, most: number): number {
+  /** How long to wait for the next reply: from the third miss on twice as long each time, up to `most`. */
+  waitMs(most: number): number {
     if (this.#timed < LEARNED_AFTER) return most;
     const usualMs = Math.max(PATIENCE_MS_MIN, TIMES_SLOWEST * this.#slowestMs + OVER_MS);
-    return Math.min(usualMs * 2 ** Math.max(misses - 1, 0), most);
+    return Math.min(usualMs * 2 ** Math.max(this.#misses - 1, 0), most);
   }
 }

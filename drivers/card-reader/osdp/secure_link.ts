@@ -150,7 +150,8 @@ export class SecureLink {
   }
 
   /**
-   * Puts a new key into the reader, under `from`; one at a time.
+   * Puts a new key into the reader, in a session under the public default key or its current one; one
+   * at a time. The conversation has to begin anew for it. Calls either `done` or `failed`, unless it is abandoned.
    *
    * @throws RangeError while another one is being installed, or when there is no current key.
    */
