@@ -20,11 +20,11 @@ export async function pcscdRefusal(): Promise<string | undefined> {
     }
   }
   const { success } = await new Deno.Command("unshare", {
-    args: ["--mount", "true"],
+    args: ["--mount", "mount", "-t", "tmpfs", "none", "/run"],
     stdout: "null",
     stderr: "null",
   }).output();
-  return success ? undefined : "this machine allows no mount namespace";
+  return success ? undefined : "this machine allows no mounts in a namespace";
 }
 
 /** A running daemon. */
