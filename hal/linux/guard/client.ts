@@ -19,8 +19,12 @@ const START_MS_MAX = 60_000;
 const OPEN_MS_MAX = 5_000;
 /** An answer takes under a millisecond; the door does not wait longer for a guard that hangs. */
 const ANSWER_MS_MAX = 2_000;
-/** A guard that lives pings far more often than this; and it welcomes at once. */
-const SILENCE_MS_MIN = 3_000;
+/** A guard that lives welcomes at once; one that hangs is killed while the box still waits for it. */
+const WELCOME_MS_MAX = 4_000;
+/** Then it pings every second at least. Its successor has to pet the watchdog in time, mostly 15 s. */
+const SILENCE_MS_MAX = 8_000;
+/** A timer of a box that runs is not this late. */
+const LATE_MS = 500;
 const SIGKILL = 9;
 /** Pause before a guard that died is started again; with its start it is back within a second. */
 const RESTART_MS_MIN = 100;
@@ -232,15 +236,18 @@ export class GuardClient implements AsyncDisposable {
     const { clock, heartbeatMs, watchdog } = this.#options;
     this.#connection = connection;
     let silence: Cancel = () => {};
-    const heard = () => {
+    const heard = (limitMs: number) => {
       silence();
-      // One that hangs would be in the way of the next, and its lock with it.
-      silence = clock.schedule(Math.max(SILENCE_MS_MIN, heartbeatMs * 2), () => {
+      const dueMs = clock.monotonicMs() + limitMs;
+      silence = clock.schedule(limitMs, () => {
+        // It was the box that stood still: what the guard said meanwhile is still to be read.
+        if (clock.monotonicMs() - dueMs > LATE_MS) return heard(WELCOME_MS_MAX);
+        // One that hangs would be in the way of the next, and its lock with it.
         this.#options.log("error", "the guard does not answer; it is killed");
         this.#kill();
       });
     };
-    heard();
+    heard(WELCOME_MS_MAX);
     try {
       this.#send({
         kind: "hello",
@@ -251,7 +258,7 @@ export class GuardClient implements AsyncDisposable {
       for (;;) {
         const message = await connection.receive(end);
         if (message === null) return;
-        heard();
+        heard(SILENCE_MS_MAX);
         this.#receive(parseFromGuard(message.bytes), message.fd);
       }
     } finally {

@@ -1,5 +1,5 @@
 /**
- * A box for tests of the guard: `box_child.ts SOCKET FILE ON-CRASH`. Its one output is FILE, to which it
+ * A box for tests of the guard: `box_child.ts SOCKET FILE ON-CRASH HEARTBEAT-MS`. Its one output is FILE, to which it
  * appends `u` when it unlocks. It obeys lines on standard input: `unlock`, `stuck`, `block MS`,
  * `release`, `goodbye`; and says on standard output what it did.
  *
@@ -12,7 +12,7 @@ import { GuardClient } from "../client.ts";
 
 const O_APPEND = 0o2000;
 const ID = "gpiochip0/17";
-const [socket, file, onCrash] = Deno.args as [string, string, string];
+const [socket, file, onCrash, heartbeatMs] = Deno.args as [string, string, string, string];
 const clock = linuxClock();
 let alive = true;
 
@@ -20,7 +20,7 @@ const append = (text: string) =>
   void libc().write(fd, new TextEncoder().encode(text), BigInt(text.length));
 const client = await GuardClient.open({
   socket,
-  heartbeatMs: 1_000,
+  heartbeatMs: Number(heartbeatMs),
   watchdog: { path: "/dev/watchdog0", timeoutMs: 2_000 },
   clock,
   log: (level, message) => console.log(`log ${level} ${message}`),
