@@ -133,7 +133,7 @@ Deno.test("a new driver is one folder and one line", async (t) => {
         [
           "check",
           "--quiet",
-          "--node-modules-dir=manual",
+          "--node-modules-dir=none",
           `${FOLDER}/mod.ts`,
           "drivers/registry.ts",
         ],
