@@ -126,9 +126,10 @@ export async function benchTap(): Promise<BenchRow[]> {
       expanders: new Map(),
     };
     const modes = { of: () => "normal" as const, set: () => {} };
+    const latches = { has: () => false, set: () => {} };
     const metrics = new BoxMetrics();
     const batons = { store: () => Promise.resolve() };
-    using box = new Box(config, devices, { clock, journal, log, metrics, modes, batons });
+    using box = new Box(config, devices, { clock, journal, log, metrics, modes, batons, latches });
     const people = new DistrictOfPeople(CREDENTIALS, 7);
     const policy = people.policy();
     // Any hour will do: what is measured must not depend on when.

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import type { Cancel, Clock } from "../hal/mod.ts";
 import {
   type BoxCommand,
+  commandTarget,
   makeToken,
   newTokenSecret,
   parsePolicy,
@@ -108,7 +109,11 @@ export class Core implements Disposable {
       detail: undefined,
     };
     await store.addCommand(row);
-    await this.audit(operator, `command.${command.name}`, `${boxId} ${command.door} ${row.id}`);
+    await this.audit(
+      operator,
+      `command.${command.name}`,
+      `${boxId} ${commandTarget(command)} ${row.id}`,
+    );
     links.send({
       kind: "command",
       boxId,

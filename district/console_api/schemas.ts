@@ -45,6 +45,8 @@ export const LoginSchema: v.GenericSchema<unknown, LoginRequest> = v.strictObjec
 const BoxCommandSchema: v.GenericSchema<unknown, BoxCommand> = v.variant("name", [
   v.strictObject({ name: v.literal("door.open"), door: id }),
   v.strictObject({ name: v.literal("door.mode"), door: id, mode }),
+  v.strictObject({ name: v.literal("emergency.reset"), input: id }),
+  v.strictObject({ name: v.literal("signal.silence"), signal: id }),
 ]);
 
 /** Checks a {@link CommandRequest}. */

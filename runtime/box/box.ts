@@ -23,7 +23,7 @@ import type {
   DoorMode,
 } from "../../sync/wire/mod.ts";
 import type { DoorConfig, ResolvedConfig } from "../config/mod.ts";
-import { DoorController, type DoorTraits, energised } from "../door/mod.ts";
+import { carriesCurrent, type Direction, DoorController } from "../door/mod.ts";
 import type { EventSink } from "../journal/contract.ts";
 import type { Log } from "../log.ts";
 import {
@@ -33,11 +33,14 @@ import {
   cardNumberOf,
   type CompiledPolicy,
   decide,
+  type Decision,
   LocalTime,
 } from "../policy/mod.ts";
 import type { BoxMetrics } from "./metrics.ts";
+import { traitsOf, wiringOf } from "./portal.ts";
 import { type BatonStore, recordDevices } from "./record_devices.ts";
 import { recordSensor } from "./record_sensors.ts";
+import { type Latches, Safety, type SafetyOutcome } from "./safety.ts";
 
 /** The devices of a box, opened by whoever knows how, under the ids of `box.yaml`. */
 export interface BoxDevices {
@@ -59,6 +62,8 @@ export interface BoxHost {
   readonly modes: { of(door: string): DoorMode; set(door: string, mode: DoorMode): void };
   /** Where the reads of patrol batons go. */
   readonly batons: BatonStore;
+  /** Emergencies across restarts. */
+  readonly latches: Latches;
 }
 
 /** Timers of a loaded processor are late by some 10 ms; a door that is late by this is stuck. */
@@ -87,7 +92,7 @@ export class Box implements Disposable {
   readonly #portals = new Map<string, Portal>();
   readonly #cancels: Cancel[] = [];
   readonly #changeListeners = new Set<() => void>();
-  readonly #activeReleases = new Set<string>();
+  readonly #safety: Safety;
   #policy: BoundPolicy | undefined;
 
   /** Takes control of the doors at once: each goes to locked, or to the mode it was last given. */
@@ -96,6 +101,19 @@ export class Box implements Disposable {
     this.#devices = devices;
     this.#host = host;
     this.#localTime = new LocalTime(config.box.timezone);
+    this.#safety = new Safety(config, {
+      clock: host.clock,
+      log: host.log,
+      inputs: devices.inputs,
+      outputs: devices.outputs,
+      latches: host.latches,
+      record: (event) => this.#record(event),
+      onRelease: (active) => {
+        for (const { controller } of this.#portals.values()) {
+          controller.apply({ kind: "release", active });
+        }
+      },
+    });
     this.#cancels.push(...recordDevices(
       devices,
       (event) => this.#record(event),
@@ -108,10 +126,10 @@ export class Box implements Disposable {
       );
     }
     for (const [index, door] of config.doors.entries()) this.#addDoor(index, door);
-    for (const { input } of config.release) this.#watchRelease(input);
-    for (const { id, door } of config.readers) {
+    this.#safety.start(config.release);
+    for (const { id, door, direction } of config.readers) {
       if (door === undefined) this.#watchPatrolReader(id);
-      else this.#watchReader(id, door);
+      else this.#watchReader(id, door, direction);
     }
   }
 
@@ -123,25 +141,23 @@ export class Box implements Disposable {
 
   /** Carries out a command. The caller has checked who sent it, and when. */
   execute(command: BoxCommand): CommandResult {
-    const portal = this.#portals.get(command.door);
-    if (portal === undefined) {
-      const known = [...this.#portals.keys()].join(", ");
-      return { outcome: "refused", detail: `no door ${command.door} here; there are: ${known}` };
-    }
     switch (command.name) {
       case "door.open":
-        portal.controller.apply({ kind: "unlock", cause: "command" });
-        return { outcome: "done" };
-      case "door.mode":
-        portal.controller.apply({ kind: "mode", mode: command.mode });
-        try {
-          this.#host.modes.set(command.door, command.mode);
-        } catch (cause) {
-          const detail = `done, but a restart will forget it: ${(cause as Error).message}`;
-          this.#host.log.error("door mode not stored", { door: command.door, detail });
-          return { outcome: "done", detail };
+      case "door.mode": {
+        const portal = this.#portals.get(command.door);
+        if (portal === undefined) {
+          const known = [...this.#portals.keys()].join(", ");
+          const detail = `no door ${command.door} here; there are: ${known}`;
+          return { outcome: "refused", detail };
         }
-        return { outcome: "done" };
+        return command.name === "door.open"
+          ? this.#open(portal)
+          : this.#setMode(portal, command.mode);
+      }
+      case "emergency.reset":
+        return resultOf(this.#safety.reset(command.input, "command"));
+      case "signal.silence":
+        return resultOf(this.#safety.silence(command.signal));
       default:
         return command satisfies never;
     }
@@ -187,8 +203,29 @@ export class Box implements Disposable {
   /** Stops deciding. Locks stay as they are until their outputs are disposed. */
   [Symbol.dispose](): void {
     for (const cancel of this.#cancels) cancel();
+    this.#safety[Symbol.dispose]();
     for (const { controller } of this.#portals.values()) controller[Symbol.dispose]();
     this.#changeListeners.clear();
+  }
+
+  #open({ controller }: Portal): CommandResult {
+    if (!controller.takesGrant()) {
+      return { outcome: "refused", detail: "too many are waiting to go through; try again" };
+    }
+    controller.apply({ kind: "unlock", cause: "command" });
+    return { outcome: "done" };
+  }
+
+  #setMode({ controller }: Portal, mode: DoorMode): CommandResult {
+    controller.apply({ kind: "mode", mode });
+    try {
+      this.#host.modes.set(controller.traits.id, mode);
+    } catch (cause) {
+      const detail = `done, but a restart will forget it: ${(cause as Error).message}`;
+      this.#host.log.error("door mode not stored", { door: controller.traits.id, detail });
+      return { outcome: "done", detail };
+    }
+    return { outcome: "done" };
   }
 
   #changed(): void {
@@ -197,6 +234,8 @@ export class Box implements Disposable {
 
   #record(event: BoxEvent): void {
     const { clock, journal, log, metrics } = this.#host;
+    // A siren waits for no disk.
+    this.#safety.note(event);
     const startMs = clock.monotonicMs();
     journal.append(event).then(
       () => {
@@ -212,60 +251,34 @@ export class Box implements Disposable {
   }
 
   #addDoor(index: number, config: DoorConfig): void {
-    const { id, kind, holdMs, heldOpenMs } = config;
-    const traits: DoorTraits = { id, kind, holdMs, heldOpenMs };
-    const lock = this.#devices.outputs.get(config.lock)!;
-    const contact = config.contact === undefined
-      ? undefined
-      : this.#devices.inputs.get(config.contact)!;
-    const requestToExit = config.requestToExit === undefined
-      ? undefined
-      : this.#devices.inputs.get(config.requestToExit)!;
+    const { id } = config;
     const readers = this.#config.readers.filter((reader) => reader.door === id)
       .map((reader) => this.#devices.readers.get(reader.id)!);
-    const controller = new DoorController(traits, {
-      lock,
-      readers,
-      ...(contact === undefined ? {} : { contact }),
-      ...(requestToExit === undefined ? {} : { requestToExit }),
-    }, {
+    const wiring = { ...wiringOf(config, this.#devices), readers };
+    const controller = new DoorController(traitsOf(config), wiring, {
       clock: this.#host.clock,
       record: (event) => this.#record(event),
       onChange: () => this.#changed(),
     }, this.#host.modes.of(id));
     const portal: Portal = { index, config, controller, grantReadMs: undefined };
     this.#portals.set(id, portal);
-    this.#cancels.push(lock.onDriven((active, atMonotonicMs) => {
-      const readMs = portal.grantReadMs;
-      portal.grantReadMs = undefined;
-      // A relay that is already on is not driven again; its relocking is no answer to a tap.
-      if (readMs === undefined || active !== energised(kind, true)) return;
-      this.#host.metrics.tapToRelay.observe((atMonotonicMs - readMs) / 1000);
-    }));
+    for (const output of [wiring.lock, wiring.second]) {
+      if (output === undefined) continue;
+      this.#cancels.push(output.onDriven((active, atMonotonicMs) => {
+        const readMs = portal.grantReadMs;
+        portal.grantReadMs = undefined;
+        // A relay that is already on is not driven again; its relocking is no answer to a tap.
+        if (readMs === undefined || active !== carriesCurrent(config.kind, true)) return;
+        this.#host.metrics.tapToRelay.observe((atMonotonicMs - readMs) / 1000);
+      }));
+    }
   }
 
-  #watchRelease(input: string): void {
-    const line = this.#devices.inputs.get(input)!;
-    const follow = (active: boolean | undefined) => {
-      // An input that fell silent keeps what it last said: people get out.
-      if (active === undefined || active === this.#activeReleases.has(input)) return;
-      if (active) this.#activeReleases.add(input);
-      else this.#activeReleases.delete(input);
-      const released = this.#activeReleases.size > 0;
-      for (const { controller } of this.#portals.values()) {
-        controller.apply({ kind: "release", active: released });
-      }
-      this.#record({ kind: active ? "release.activated" : "release.cleared", input });
-    };
-    this.#cancels.push(line.onChange(follow));
-    follow(line.active());
-  }
-
-  #watchReader(id: string, door: string): void {
+  #watchReader(id: string, door: string, direction: Direction): void {
     const reader = this.#devices.readers.get(id)!;
     const portal = this.#portals.get(door)!;
     this.#cancels.push(reader.onEvent((event) => {
-      if (event.kind === "card") this.#card(id, reader, portal, event);
+      if (event.kind === "card") this.#card(id, reader, direction, portal, event);
       else this.#readerEvent(id, reader, portal.controller.restingFeedback(), event);
     }));
   }
@@ -285,6 +298,7 @@ export class Box implements Disposable {
   #card(
     id: string,
     reader: CardReader,
+    direction: Direction,
     portal: Portal,
     event: Extract<ReaderEvent, { kind: "card" }>,
   ): void {
@@ -293,18 +307,27 @@ export class Box implements Disposable {
     const key = cardKeyFromRead(event.bits, event.data);
     const wallMs = clock.wallMs();
     const place = { index: portal.index, mode: portal.controller.state.mode };
-    const decision = decide(this.#policy, place, key, {
+    const decided = decide(this.#policy, place, key, {
       wallMs,
       local: this.#localTime.at(wallMs),
     });
+    const { controller } = portal;
+    const decision: Decision = decided.granted && !controller.takesGrant()
+      ? { ...decided, granted: false, reason: "passage-busy" }
+      : decided;
     if (decision.granted) {
       const { credential, cardholder } = decision;
-      portal.grantReadMs = event.receivedMonotonicMs;
-      portal.controller.apply({
+      // Who waits behind others is let through later: that is no answer to the tap.
+      const waits = "queueMax" in controller.traits && controller.state.unlocked;
+      portal.grantReadMs = waits ? undefined : event.receivedMonotonicMs;
+      controller.apply({
         kind: "unlock",
         cause: "access",
+        direction,
+        person: { credential, cardholder },
         event: { kind: "access.granted", door, reader: id, credential, cardholder },
       });
+      if (!controller.state.unlocked) portal.grantReadMs = undefined;
       reader.show("granted");
       metrics.taps.inc({ result: "granted" });
       return;
@@ -351,4 +374,8 @@ export class Box implements Disposable {
     }
     this.#changed();
   }
+}
+
+function resultOf(outcome: SafetyOutcome): CommandResult {
+  return outcome.done ? { outcome: "done" } : { outcome: "refused", detail: outcome.detail };
 }

@@ -19,6 +19,7 @@ import {
   CorrectedClock,
   deviceFaults,
   DoorModes,
+  EmergencyLatches,
   recordPlugs,
 } from "../box/mod.ts";
 import type { ResolvedConfig } from "../config/mod.ts";
@@ -131,8 +132,12 @@ async function runBox(
   );
   const metrics = new BoxMetrics();
   const modes = new DoorModes(join(data, "doors.json"), (message) => log.error(message));
+  const latches = new EmergencyLatches(
+    join(data, "emergencies.json"),
+    (message) => log.error(message),
+  );
   const box = stack.use(
-    new Box(config, devices, { clock, journal, log, metrics, modes, batons }),
+    new Box(config, devices, { clock, journal, log, metrics, modes, batons, latches }),
   );
   guard?.answerWhile(() => box.alive());
   guard?.onResumed((deadMs) => void record(journal, log, { kind: "box.stalled", deadMs }));

@@ -13,11 +13,24 @@ export type {
   ResolvedSensor,
 } from "./resolve.ts";
 export {
+  type BarrierConfig,
+  DOOR_INPUTS,
+  DOOR_OUTPUTS,
+  type DoorConfig,
+  doorPoints,
+  type EmergencyConfig,
+  type HingedConfig,
+  type ReleaseConfig,
+  SIGNAL_ALARMS,
+  type SignalAlarm,
+  type SignalConfig,
+  type TurnstileConfig,
+} from "./door_schema.ts";
+export {
   type BoxConfig,
   BoxConfigSchema,
   type BusConfig,
   type BusDeviceConfig,
-  type DoorConfig,
   type PointConfig,
   type ReaderConfig,
   type SensorConfig,

@@ -7,13 +7,8 @@
  */
 import * as v from "valibot";
 import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
-import {
-  type AnyDriver,
-  mustExist,
-  type Path,
-  type ResolvedDevices,
-  resolveDevices,
-} from "./resolve.ts";
+import { resolveDoors } from "./resolve_doors.ts";
+import { type AnyDriver, type Path, type ResolvedDevices, resolveDevices } from "./resolve.ts";
 import { type BoxConfig, BoxConfigSchema } from "./schema.ts";
 
 /** A box has a few dozen parts; a larger file is a mistake or an attack. */
@@ -29,6 +24,7 @@ const LISTS = [
   "inputs",
   "sensors",
   "doors",
+  "signals",
 ] as const;
 
 /** One fault of a configuration. */
@@ -67,6 +63,8 @@ export interface ResolvedConfig extends ResolvedDevices {
   readonly buses: BoxConfig["buses"];
   readonly doors: BoxConfig["doors"];
   readonly release: BoxConfig["release"];
+  readonly emergency: BoxConfig["emergency"];
+  readonly signals: BoxConfig["signals"];
 }
 
 /**
@@ -144,24 +142,7 @@ export function parseBoxConfig(
 
   const devices = resolveDevices(config, drivers, { fault, take, issuesOf });
 
-  const locks = new Map<string, string>();
-  for (const [index, door] of config.doors.entries()) {
-    const path: Path = ["doors", index];
-    mustExist(fault, [...path, "lock"], door.lock, config.outputs, "output");
-    const other = locks.get(door.lock);
-    if (other !== undefined) {
-      fault([...path, "lock"], `${door.lock} is the lock of door ${other} too`);
-    }
-    locks.set(door.lock, door.id);
-    for (const role of ["contact", "requestToExit"] as const) {
-      if (door[role] !== undefined) {
-        mustExist(fault, [...path, role], door[role], config.inputs, "input");
-      }
-    }
-  }
-  for (const [index, release] of config.release.entries()) {
-    mustExist(fault, ["release", index, "input"], release.input, config.inputs, "input");
-  }
+  resolveDoors(config, fault);
   if (config.doors.length === 0) fault(["doors"], "a box has at least one door; add one");
 
   if (faults.length > 0) throw new ConfigError(file, faults);
@@ -174,6 +155,8 @@ export function parseBoxConfig(
     ...devices,
     doors: config.doors,
     release: config.release,
+    emergency: config.emergency,
+    signals: config.signals,
   };
 }
 

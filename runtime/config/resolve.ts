@@ -41,6 +41,8 @@ export type ResolvedReader =
     readonly id: string;
     /** The door that its cards are for; `undefined` when it reads patrol tags. */
     readonly door: string | undefined;
+    /** Which way its cards let people go. */
+    readonly direction: "in" | "out";
     readonly options: unknown;
   }
   & (
@@ -121,7 +123,7 @@ export function resolveDevices(
   const readerDrivers = drivers.filter((d) => d.kind === "card-reader");
   const readers = config.readers.flatMap((reader, index): ResolvedReader[] => {
     const path: Path = ["readers", index];
-    const { id, bus, door, patrol } = reader;
+    const { id, bus, door, direction, patrol } = reader;
     if (door !== undefined) {
       mustExist(fault, [...path, "door"], door, config.doors, "door");
       if (patrol) fault([...path, "patrol"], "a reader of patrol tags opens no door; remove one");
@@ -138,14 +140,14 @@ export function resolveDevices(
       if (bus !== undefined) {
         fault([...path, "bus"], `a ${driver.id} reader is on no bus; remove it`);
       }
-      return [{ id, door, options, on: "own", driver }];
+      return [{ id, door, direction, options, on: "own", driver }];
     }
     if (bus === undefined) {
       fault([...path, "bus"], "this field is missing; it names the serial line of the reader");
       return [];
     }
     mustExist(fault, [...path, "bus"], bus, config.buses, "bus");
-    return [{ id, door, options, on: "bus", bus, driver }];
+    return [{ id, door, direction, options, on: "bus", bus, driver }];
   });
 
   const busDevices = <K extends "expander" | "patrol-baton">(

@@ -8,24 +8,21 @@
  * @module
  */
 import * as v from "valibot";
+import {
+  type DoorConfig,
+  DoorSchema,
+  type EmergencyConfig,
+  EmergencySchema,
+  type ReleaseConfig,
+  ReleaseSchema,
+  type SignalConfig,
+  SignalSchema,
+} from "./door_schema.ts";
+import { durationMs, id } from "./shapes.ts";
 import type { Rs485Settings } from "../../hal/mod.ts";
-
-/** Ids appear in events, policy and the console; they are short and safe in a URL. */
-const id = v.pipe(
-  v.string("expected an id"),
-  v.regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, "expected an id: a-z 0-9 . _ -, at most 64 characters"),
-);
 
 /** Bounds: one box controls one gate house or one corridor, not a campus. */
 const PARTS_MAX = 64;
-
-const durationMs = (min: number, max: number) =>
-  v.pipe(
-    v.number(`expected a time in ms`),
-    v.integer("expected whole ms"),
-    v.minValue(min, `expected ${min} to ${max} ms`),
-    v.maxValue(max, `expected ${min} to ${max} ms`),
-  );
 
 const timeZone = v.pipe(
   v.string("expected an IANA time zone such as Asia/Shanghai"),
@@ -117,6 +114,8 @@ const ReaderSchema = v.looseObject({
   bus: v.optional(id),
   /** The door that its cards are for; a reader of patrol tags has none. */
   door: v.optional(id),
+  /** Which way its cards let people go; a door with one lock does not care. */
+  direction: v.optional(v.picklist(["in", "out"], "expected in or out"), "in"),
   /** Whether what it reads are patrol tags, and so open nothing. */
   patrol: v.optional(v.boolean("expected true or false"), false),
 });
@@ -164,26 +163,6 @@ const InputSchema = v.looseObject({
   driver: v.string("expected a driver's id, such as gpio"),
 });
 
-const DoorSchema = v.strictObject({
-  id,
-  /** The output that drives its lock. */
-  lock: id,
-  kind: v.picklist(["strike", "magnet", "turnstile"], "expected strike, magnet or turnstile"),
-  /** How long one grant unlocks. */
-  holdMs: v.optional(durationMs(100, 600_000), 5_000),
-  /** How long it may stand open before it alarms. */
-  heldOpenMs: v.optional(durationMs(1_000, 86_400_000), 30_000),
-  /** The input that is active while the door is open. */
-  contact: v.optional(id),
-  /** The input that is active while somebody asks to get out. */
-  requestToExit: v.optional(id),
-});
-
-const ReleaseSchema = v.strictObject({
-  /** The input that, while active, unlocks every door: a fire panel's dry contact, a break-glass. */
-  input: id,
-});
-
 const parts = <T extends v.GenericSchema>(item: T) =>
   v.optional(v.pipe(v.array(item, "expected a list"), v.maxLength(PARTS_MAX)), []);
 
@@ -209,6 +188,8 @@ export interface ReaderConfig {
   readonly bus?: string | undefined;
   /** Of a reader of cards. */
   readonly door?: string | undefined;
+  /** Which way its cards let people go. */
+  readonly direction: "in" | "out";
   /** Whether it reads patrol tags instead of cards. */
   readonly patrol: boolean;
   /** Parsed by the driver. */
@@ -243,17 +224,6 @@ export interface SensorRecording {
 /** One sensor, with its driver's options among the fields. */
 export interface SensorConfig extends PointConfig, SensorRecording {}
 
-/** One door. Ids are those of outputs and inputs. */
-export interface DoorConfig {
-  readonly id: string;
-  readonly lock: string;
-  readonly kind: "strike" | "magnet" | "turnstile";
-  readonly holdMs: number;
-  readonly heldOpenMs: number;
-  readonly contact?: string | undefined;
-  readonly requestToExit?: string | undefined;
-}
-
 /** `box.yaml` as it was parsed, with defaults filled in. */
 export interface BoxConfig {
   readonly box: { readonly name: string; readonly timezone: string };
@@ -268,7 +238,9 @@ export interface BoxConfig {
   readonly inputs: readonly PointConfig[];
   readonly sensors: readonly SensorConfig[];
   readonly doors: readonly DoorConfig[];
-  readonly release: readonly { readonly input: string }[];
+  readonly release: readonly ReleaseConfig[];
+  readonly emergency: readonly EmergencyConfig[];
+  readonly signals: readonly SignalConfig[];
 }
 
 /** The schema of `box.yaml`, without the drivers' own options. */
@@ -286,10 +258,19 @@ export const BoxConfigSchema: v.GenericSchema<unknown, BoxConfig> = v.strictObje
   sensors: parts(SensorSchema),
   doors: parts(DoorSchema),
   release: parts(ReleaseSchema),
+  emergency: parts(EmergencySchema),
+  signals: parts(SignalSchema),
 });
 
 /** The fields that belong to the configuration and not to the driver. */
-export const READER_FIELDS: readonly string[] = ["id", "driver", "bus", "door", "patrol"];
+export const READER_FIELDS: readonly string[] = [
+  "id",
+  "driver",
+  "bus",
+  "door",
+  "direction",
+  "patrol",
+];
 /** The same for expanders and batons. */
 export const BUS_DEVICE_FIELDS: readonly string[] = ["id", "driver", "bus"];
 /** The same for outputs and inputs. */

@@ -11,7 +11,7 @@ Deno.test("a door is late with its relocking while timers stand still, and only 
   const fired: (() => void)[] = [];
   const door = new DoorController(
     { id: "main", kind: "strike", holdMs: 5_000, heldOpenMs: 30_000 },
-    { lock, readers: [] },
+    { lock, passages: [], readers: [] },
     {
       clock: {
         monotonicMs: () => clock.monotonicMs(),

@@ -15,26 +15,48 @@
  */
 import type { BoxEvent, DoorMode, UnlockCause } from "../../sync/wire/mod.ts";
 
-/** What a door is, for its control. Times in ms. */
+/** What a hinged or sliding door is, for its control. Times in ms. */
 export interface DoorTraits {
   readonly id: string;
   /**
    * - `strike`: locked without current (fail-secure)
    * - `magnet`: locked by current (fail-safe)
-   * - `turnstile`: like a strike, one pulse a passage
    */
-  readonly kind: "strike" | "magnet" | "turnstile";
+  readonly kind: "strike" | "magnet";
   /** How long one unlock lasts. */
   readonly holdMs: number;
   /** How long it may stand open before it counts as held. */
   readonly heldOpenMs: number;
 }
 
-/** What happens to a door. */
+/** Which way somebody goes. */
+export type Direction = "in" | "out";
+
+/** Whose card opened. */
+export interface Person {
+  /** `Credential.id` of the policy. */
+  readonly credential: number;
+  /** `Cardholder.id` of the policy. */
+  readonly cardholder: number;
+}
+
+/** One that is to be let through a turnstile or barrier. */
+export interface Grant {
+  readonly direction: Direction;
+  readonly cause: UnlockCause;
+  /** Whose card it was, where it was one. */
+  readonly person: Person | undefined;
+}
+
+/** What happens to a door, turnstile or barrier. */
 export type DoorInput =
   | {
     readonly kind: "unlock";
     readonly cause: "access" | "request-to-exit" | "command";
+    /** Default `in`; a door does not care. */
+    readonly direction?: Direction;
+    /** Whose card it was, where it was one. */
+    readonly person?: Person;
     /** Recorded first: why it was asked for. */
     readonly event?: BoxEvent;
   }
@@ -45,7 +67,20 @@ export type DoorInput =
     readonly kind: "contact";
     readonly open: boolean | undefined;
   }
+  | {
+    /** A turnstile's own sensor saw somebody through; without a direction where it cannot tell. */
+    readonly kind: "passed";
+    readonly direction: Direction | undefined;
+  }
+  | {
+    /** A vehicle stands under a barrier's boom; `undefined` while that is unknown. */
+    readonly kind: "loop";
+    readonly occupied: boolean | undefined;
+  }
   | { readonly kind: "time" };
+
+/** An output of a turnstile or barrier, by what it does. */
+export type DoorOutput = "in" | "out" | "raise" | "lower";
 
 /** What is to be done, in this order. */
 export type DoorStep =
@@ -55,6 +90,13 @@ export type DoorStep =
     readonly revertAfterMs: number | undefined;
   }
   | { readonly kind: "lock" }
+  | {
+    /** Drives an output of a turnstile or barrier; `revertAfterMs` as with `unlock`. */
+    readonly kind: "drive";
+    readonly output: DoorOutput;
+    readonly active: boolean;
+    readonly revertAfterMs: number | undefined;
+  }
   | { readonly kind: "record"; readonly event: BoxEvent };
 
 /** A door's state. Times on the monotonic clock, in ms. */
@@ -132,6 +174,10 @@ export function stepDoor(
       break;
     case "contact":
       if (input.open !== state.open) applyContact(traits, state, input.open, nowMs, records);
+      break;
+    case "passed":
+    case "loop":
+      // A door has neither.
       break;
     case "time":
       break;

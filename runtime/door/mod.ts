@@ -3,5 +3,7 @@
  *
  * @module
  */
+export * from "./barrier.ts";
 export * from "./controller.ts";
 export * from "./machine.ts";
+export * from "./turnstile.ts";

@@ -15,7 +15,13 @@ import {
 import { TEST_CA_PEM } from "./certificates.ts";
 import { FakeDistrict } from "./fake_district.ts";
 import { MemoryJournal } from "./memory_journal.ts";
-import { boxIdOf, type BoxStatus, type CommandMessage, SigningKey } from "../wire/mod.ts";
+import {
+  boxIdOf,
+  type BoxStatus,
+  type CommandMessage,
+  commandTarget,
+  SigningKey,
+} from "../wire/mod.ts";
 
 const forever = new AbortController().signal;
 
@@ -117,7 +123,7 @@ export function syncRig(
       return Promise.resolve();
     },
     execute: (command) => {
-      executed.push(command.door);
+      executed.push(commandTarget(command));
       return { outcome: "done" };
     },
     onDistrictTime: (ms) => times.push(ms),

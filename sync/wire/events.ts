@@ -23,6 +23,7 @@ export const DENIAL_REASONS = [
   "no-access-here",
   "outside-schedule",
   "door-locked",
+  "passage-busy",
 ] as const;
 
 /** One reason of {@link DENIAL_REASONS}. */
@@ -75,6 +76,15 @@ export type BoxEvent =
     readonly direction: "in" | "out";
   }
   | {
+    /** Somebody was let through a turnstile or barrier, and nobody went. */
+    readonly kind: "access.unused";
+    readonly door: string;
+    readonly direction: "in" | "out";
+    /** Who it was for; absent when no card was read for it. */
+    readonly credential?: number;
+    readonly cardholder?: number;
+  }
+  | {
     /** A patrol tag was read, at a reader or by a baton that was downloaded later. */
     readonly kind: "patrol.read";
     /** Reader or baton's cradle in `box.yaml`. */
@@ -100,6 +110,17 @@ export type BoxEvent =
     readonly door: string;
     /** Persons too many, from 1. */
     readonly count: number;
+  }
+  | {
+    /** An emergency button was pressed; each press is one event, also while it is raised already. */
+    readonly kind: "emergency.raised";
+    readonly input: string;
+  }
+  | {
+    /** Somebody reset it, at the box or from the district. */
+    readonly kind: "emergency.cleared";
+    readonly input: string;
+    readonly by: "key" | "command";
   }
   | {
     /** The wires of a supervised input: `open` broken, `short` touching, `none` mended. */
@@ -142,6 +163,12 @@ export type BoxEvent =
     readonly kind: "door.mode";
     readonly door: string;
     readonly mode: DoorMode;
+  }
+  | {
+    /** A siren or beacon was silenced while its alarms stand. */
+    readonly kind: "signal.silenced";
+    readonly signal: string;
+    readonly by: "input" | "command";
   }
   | { readonly kind: "policy.applied"; readonly version: number }
   | { readonly kind: "policy.refused"; readonly version: number; readonly detail: string }
@@ -190,6 +217,7 @@ export const LANE_OF: Readonly<Record<BoxEventKind, Lane>> = {
   "door.opened": "access",
   "door.closed": "access",
   "door.passed": "access",
+  "access.unused": "access",
   "patrol.read": "access",
   "door.forced": "alarm",
   "door.held": "alarm",
@@ -197,6 +225,8 @@ export const LANE_OF: Readonly<Record<BoxEventKind, Lane>> = {
   "release.activated": "alarm",
   "release.cleared": "alarm",
   "door.tailgated": "alarm",
+  "emergency.raised": "alarm",
+  "emergency.cleared": "alarm",
   "input.fault": "alarm",
   "expander.offline": "alarm",
   "reader.offline": "alarm",
@@ -207,6 +237,7 @@ export const LANE_OF: Readonly<Record<BoxEventKind, Lane>> = {
   "box.stalled": "alarm",
   "command.result": "command",
   "door.mode": "command",
+  "signal.silenced": "command",
   "policy.applied": "command",
   "policy.refused": "command",
   "box.started": "telemetry",

@@ -170,7 +170,26 @@ export interface Refusal {
 /** What a district can ask of a box. */
 export type BoxCommand =
   | { readonly name: "door.open"; readonly door: string }
-  | { readonly name: "door.mode"; readonly door: string; readonly mode: DoorMode };
+  | { readonly name: "door.mode"; readonly door: string; readonly mode: DoorMode }
+  /** Ends an emergency that the button of `input` raised. */
+  | { readonly name: "emergency.reset"; readonly input: string }
+  /** Silences a siren or beacon until the next alarm. */
+  | { readonly name: "signal.silence"; readonly signal: string };
+
+/** What a command is for: the id of a door, an input or a signal. */
+export function commandTarget(command: BoxCommand): string {
+  switch (command.name) {
+    case "door.open":
+    case "door.mode":
+      return command.door;
+    case "emergency.reset":
+      return command.input;
+    case "signal.silence":
+      return command.signal;
+    default:
+      return command satisfies never;
+  }
+}
 
 /** First message on a link, and then every {@link WIRE_LIMITS.helloIntervalMs}. */
 export interface HelloMessage {

@@ -102,6 +102,8 @@ const RefusalSchema = v.strictObject({
 const BoxCommandSchema = v.variant("name", [
   v.strictObject({ name: v.literal("door.open"), door: id }),
   v.strictObject({ name: v.literal("door.mode"), door: id, mode }),
+  v.strictObject({ name: v.literal("emergency.reset"), input: id }),
+  v.strictObject({ name: v.literal("signal.silence"), signal: id }),
 ]);
 
 const DownMessageSchema = v.variant("kind", [

@@ -48,8 +48,17 @@ const devices = stack.use(
   }, stop.signal),
 );
 const modes = new DoorModes(join(data, "doors.json"), (text) => log.error(text));
+const latches = { has: () => false, set: () => {} };
 stack.use(
-  new Box(config, devices, { clock, journal, log, metrics: new BoxMetrics(), modes, batons }),
+  new Box(config, devices, {
+    clock,
+    journal,
+    log,
+    metrics: new BoxMetrics(),
+    modes,
+    batons,
+    latches,
+  }),
 );
 log.info("box started");
 await new Promise((resolve) => stop.signal.addEventListener("abort", resolve, { once: true }));

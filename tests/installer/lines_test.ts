@@ -26,6 +26,7 @@ async function told(inverted: boolean) {
   const reader: BusReader = {
     id: "in",
     on: "bus",
+    direction: "in",
     bus: "bus",
     door: "main",
     driver: osdp,

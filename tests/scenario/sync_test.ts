@@ -20,6 +20,7 @@ import {
   type SyncOptions,
 } from "../../sync/mod.ts";
 import {
+  commandTarget,
   decodeCbor,
   decompressSync,
   newTokenSecret,
@@ -139,7 +140,7 @@ async function campus(): Promise<Campus> {
             return Promise.resolve();
           },
           execute: (command) => {
-            executed.push(command.door);
+            executed.push(commandTarget(command));
             return { outcome: "done" };
           },
           // Short waits: what is tested is that nothing is lost, not how patient it is.

@@ -16,7 +16,12 @@ import {
   type SerialHost,
   type SerialSettings,
 } from "../../../hal/mod.ts";
-import type { BusConfig, ResolvedConfig, ResolvedReader } from "../../config/mod.ts";
+import {
+  type BusConfig,
+  doorPoints,
+  type ResolvedConfig,
+  type ResolvedReader,
+} from "../../config/mod.ts";
 import { text } from "../language.ts";
 import { judgeBus } from "./bus_checks.ts";
 import { type BusReader, type LineFinding, type ReaderFinder, tryLine } from "./bus_trial.ts";
@@ -204,11 +209,13 @@ function inputsOf(
     const options = input.options as Omit<GpioSettings, "direction">;
     // An expander's lines are there only while its driver runs.
     if (expanders.has(options.chip)) return [];
-    const role: InputRole = config.release.some((one) => one.input === input.id)
+    const role: InputRole = config.release.some((one) =>
+        one.input === input.id && one.normally === "open"
+      )
       ? "release"
       : config.doors.some((door) => door.requestToExit === input.id)
       ? "request-to-exit"
-      : config.doors.some((door) => door.contact === input.id)
+      : config.doors.some((door) => doorPoints(door).contact === input.id)
       ? "contact"
       : "other";
     return [{ id: input.id, role, settings: { ...options, direction: "input" as const } }];

@@ -5,7 +5,7 @@
  */
 import type { Cancel, Clock } from "../../../hal/mod.ts";
 import type { BoxDevices } from "../../box/mod.ts";
-import type { ResolvedConfig } from "../../config/mod.ts";
+import { DOOR_INPUTS, DOOR_OUTPUTS, doorPoints, type ResolvedConfig } from "../../config/mod.ts";
 import { cardHex, printedNumber } from "../card_text.ts";
 import { type Text, text } from "../language.ts";
 
@@ -152,8 +152,9 @@ export class IoBench implements Disposable {
       [
         ...release.filter((one) => one.input === id).map(() => "release"),
         ...doors.flatMap((door) => [
-          ...door.contact === id ? [`${door.id} contact`] : [],
-          ...door.requestToExit === id ? [`${door.id} exit`] : [],
+          ...DOOR_INPUTS.filter((field) => doorPoints(door)[field] === id).map((field) =>
+            `${door.id} ${field === "requestToExit" ? "exit" : field}`
+          ),
         ]),
       ].join(", ");
     return {
@@ -251,13 +252,15 @@ export class IoBench implements Disposable {
 
   #released(): boolean {
     // Unknown counts as active: a broken wire at the panel must not hide a fire.
-    return this.#config.release.some(({ input }) =>
-      this.#devices.inputs.get(input)?.active() !== false
+    return this.#config.release.some(({ input, normally }) =>
+      this.#devices.inputs.get(input)?.active() !== (normally === "closed")
     );
   }
 
   #lockOf(output: string | undefined): string | undefined {
-    return this.#config.doors.find((door) => door.lock === output)?.id;
+    return this.#config.doors.find((door) =>
+      DOOR_OUTPUTS.some((field) => doorPoints(door)[field] === output)
+    )?.id;
   }
 
   /** The state in which a stopped box leaves the output. */

@@ -20,9 +20,9 @@ export function CommandNote({ commands }: { readonly commands: DoorCommands }): 
         <>
           <Icon last={last} />
           <span>
-            {last.command.name === "door.open"
-              ? t.command.open
-              : t.command.mode(t.modes[last.command.mode])}
+            {last.command.name === "door.mode"
+              ? t.command.mode(t.modes[last.command.mode])
+              : t.command.open}
             {" · "}
             {stateText(last, t)}
           </span>

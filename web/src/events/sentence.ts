@@ -29,6 +29,18 @@ export function sentenceOf(view: EventView, t: Messages): Sentence {
       return s.passed(event.door, t.directions[event.direction]);
     case "door.tailgated":
       return s.tailgated(event.door, String(event.count));
+    case "access.unused":
+      return event.cardholder === undefined
+        ? s.unusedOpening(event.door)
+        : s.unused(person(view, event.cardholder, t), event.door);
+    case "emergency.raised":
+      return s.emergency(event.input);
+    case "emergency.cleared":
+      return event.by === "key"
+        ? s.emergencyClearedKey(event.input)
+        : s.emergencyClearedCommand(event.input);
+    case "signal.silenced":
+      return s.silenced(event.signal);
     case "patrol.read":
       return event.baton === undefined
         ? s.patrol(event.tag, event.source)
@@ -112,6 +124,7 @@ export function toneOf({ event, lane }: EventView): Tone {
       return event.outcome === "done" ? "command" : "bad";
     case "door.secured":
     case "release.cleared":
+    case "emergency.cleared":
       return "calm";
     case "reader.tamper":
       return event.active ? "alarm" : "calm";

@@ -12,6 +12,7 @@ const denial: Readonly<Record<DenialReason, string>> = {
   "no-access-here": "no access to this door",
   "outside-schedule": "outside permitted hours",
   "door-locked": "door is locked down",
+  "passage-busy": "too many are waiting to go through",
 };
 
 const lanes: Readonly<Record<Lane, string>> = {
@@ -249,6 +250,12 @@ export const en = {
     passed: (door: string, direction: string) => say`Somebody went ${direction} through ${door}`,
     tailgated: (door: string, count: string) =>
       say`Tailgating at ${door}: ${count} more than were let through`,
+    unused: (who: string, door: string) => say`${who} was let through ${door} and did not go`,
+    unusedOpening: (door: string) => say`${door} was opened and nobody went through`,
+    emergency: (input: string) => say`Emergency: ${input} was pressed`,
+    emergencyClearedKey: (input: string) => say`Emergency ${input} was reset by key`,
+    emergencyClearedCommand: (input: string) => say`Emergency ${input} was reset from here`,
+    silenced: (signal: string) => say`${signal} was silenced`,
     patrol: (tag: string, source: string) => say`Patrol tag ${tag} read at ${source}`,
     patrolBaton: (tag: string, baton: string) => say`Patrol tag ${tag} read by baton ${baton}`,
     inputFault: (input: string, fault: string) => say`Wiring fault at input ${input}: ${fault}`,

@@ -92,6 +92,12 @@ function fromEvents(
       case "reader.tamper":
         note(`tamper/${event.reader}`, event.active, true, t.sentence.tamper(event.reader), wallMs);
         break;
+      case "emergency.raised":
+      case "emergency.cleared": {
+        const on = event.kind === "emergency.raised";
+        note(`emergency/${event.input}`, on, true, t.sentence.emergency(event.input), wallMs);
+        break;
+      }
       case "input.fault": {
         const { input, fault } = event;
         const sentence = fault === "none"

@@ -67,3 +67,11 @@ Deno.test("a reader that does not answer counts only while its box is online, an
   assert.deepEqual(keys([box("held", false)], []), ["b1/door/main/held", "b1/reader/in"]);
   assert.deepEqual(keys([{ ...box(undefined, false), online: false }], []), []);
 });
+
+Deno.test("an emergency is severe, and stands until it is reset", () => {
+  const raised = alarm(5, { kind: "emergency.raised", input: "panic" });
+  const active = activeAlarms([box()], [raised], MESSAGES.en);
+  assert.deepEqual(active.map(({ key, severe }) => [key, severe]), [["b1/emergency/panic", true]]);
+  const reset = alarm(9, { kind: "emergency.cleared", input: "panic", by: "key" });
+  assert.deepEqual(activeAlarms([box()], [reset, raised], MESSAGES.en), []);
+});
