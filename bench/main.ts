@@ -12,6 +12,7 @@ const HELP = `gatehouse bench [NAME…] [--json] [--record]
 Measures, one benchmark after another, each figure beside that of a plainer way in the same run.
 
   tap       last byte of a card readable on the line until the relay is written
+  readers   last word of a Wiegand, HID or OSDP reader until the relay, and 8 OSDP readers on a line
   journal   durable appends a second
   drain     a backlog drained to the district: events a second, bytes an event
   decide    decisions a second with 200,000 credentials
@@ -25,6 +26,7 @@ Exit codes: 0 measured, 1 a benchmark failed, 2 bad usage.`;
 /** Loaded when asked for: what one benchmark imports must not weigh on another's figures. */
 const BENCHES: Readonly<Record<string, () => Promise<BenchRow[]>>> = {
   tap: async () => await (await import("./tap.ts")).benchTap(),
+  readers: async () => await (await import("./readers.ts")).benchReaders(),
   journal: async () => await (await import("./journal.ts")).benchJournal(),
   drain: async () => await (await import("./drain.ts")).benchDrain(),
   decide: async () => await (await import("./decide.ts")).benchDecide(),

@@ -93,6 +93,25 @@ async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<stri
 
 /** Tap to relay and the bare round trip, median and 99th percentile, in ms. */
 export async function benchTap(): Promise<BenchRow[]> {
+  const { ours, bare } = await measureTaps();
+  return [50, 99].map((p) => {
+    const [value, baselineValue] = [percentile(ours, p), percentile(bare, p)];
+    return {
+      bench: "tap",
+      metric: `last byte readable to relay written, p${p}, ${CREDENTIALS} credentials`,
+      value,
+      unit: "ms",
+      baseline: `bare round trip of ${FRAME_BYTES} bytes on the same pty, p${p}`,
+      baselineValue,
+      ratio: value / baselineValue,
+    };
+  });
+}
+
+/** Each tap's time from the last byte of the card's reply to the relay, and each bare round trip's, in ms. */
+export async function measureTaps(): Promise<
+  { readonly ours: readonly number[]; readonly bare: readonly number[] }
+> {
   const clock = linuxClock();
   const stop = new AbortController();
   const dataDir = await Deno.makeTempDir({ prefix: "gatehouse-bench-" });
@@ -147,18 +166,7 @@ export async function benchTap(): Promise<BenchRow[]> {
       throw new Error(`${TAPS} taps, ${readableMs.length} sent, ${drivenMs.length} relays driven`);
     }
     const ours = drivenMs.map((atMs, index) => atMs - readableMs[index]!);
-    return [50, 99].map((p) => {
-      const [value, baselineValue] = [percentile(ours, p), percentile(bare, p)];
-      return {
-        bench: "tap",
-        metric: `last byte readable to relay written, p${p}, ${CREDENTIALS} credentials`,
-        value,
-        unit: "ms",
-        baseline: `bare round trip of ${FRAME_BYTES} bytes on the same pty, p${p}`,
-        baselineValue,
-        ratio: value / baselineValue,
-      };
-    });
+    return { ours, bare };
   } finally {
     stop.abort();
     await Deno.remove(dataDir, { recursive: true });

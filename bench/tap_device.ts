@@ -25,6 +25,7 @@ say(`path ${pair.path}`);
 
 /** The port, with `onCard` told the time after each write that carries a card. */
 function watched(port: SerialPort, onCard: (atMs: number) => void): SerialPort {
+  let last = "";
   return {
     settings: port.settings,
     read: (abort) => port.read(abort),
@@ -33,7 +34,10 @@ function watched(port: SerialPort, onCard: (atMs: number) => void): SerialPort {
     [Symbol.asyncDispose]: () => port[Symbol.asyncDispose](),
     write(bytes, abort) {
       const writing = port.write(bytes, abort);
-      if (bytes[0] === 0x53 && bytes[5] === RAW) onCard(clock.monotonicMs());
+      const frame = bytes[0] === 0x53 && bytes[5] === RAW ? bytes.toHex() : "";
+      // What a held-up box asks for again is the same card, and came with its first reply.
+      if (frame !== "" && frame !== last) onCard(clock.monotonicMs());
+      if (frame !== "") last = frame;
       return writing;
     },
   };
