@@ -216,8 +216,8 @@ export function judgeWiegand(
         : text("静止时两根线都是低电平", "both lines rest low"),
       advice: pulses > 0
         ? text(
-          "电平转换器把信号反相了：换用不反相的（分压电阻或 TXS0108），或去掉反相的一级",
-          "the level shifter inverts: use one that does not (a divider or a TXS0108), or leave out the inverting stage",
+          "电平转换器把信号反相了：换用不反相的（BSS138 板或 74LVC245），或去掉反相的一级",
+          "the level shifter inverts: use one that does not (a BSS138 board or a 74LVC245), or leave out the inverting stage",
         )
         : text(
           "检查读卡器供电和共地（读卡器的 0 V 必须与主机相连）、是否有上拉；若用晶体管转换电平，它会反相",

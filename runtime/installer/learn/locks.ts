@@ -82,8 +82,8 @@ export class LockFinder {
     const { clock, gpio } = this.#hosts.device;
     const where = pointWhere(place, "relay");
     const sure = await this.#ask.typedYes(text(
-      `现在驱动 ${where.zh} 2 秒？门会打开。输入 y 回车；直接回车则不试`,
-      `Drive ${where.en} for 2 s now? The door will open. Type y and Enter; Enter alone does not try it`,
+      `现在驱动 ${where.zh} 2 秒？锁会动作，请看好门。输入 y 回车；直接回车则不试`,
+      `Drive ${where.en} for 2 s now? The lock will move: mind the door. Type y and Enter; Enter alone does not try it`,
     ));
     if (!sure) {
       return await this.#ask.yes(text("不试就采用它吗？", "Take it without trying?"), false);
