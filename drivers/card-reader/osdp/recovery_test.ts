@@ -173,3 +173,33 @@ for (const secure of [true, false]) {
     );
   });
 }
+
+Deno.test("a reader to which noise has spoken in our place is started anew, and its next tap is told within 2 s", async () => {
+  await using rig = await open(false);
+  const device = rig.devices[0]!;
+  const stranger = rig.join();
+  const { signal } = new AbortController();
+  let spoken = false;
+  device.onCommand((_code, sequence) => {
+    if (spoken || sequence === 0) return;
+    spoken = true;
+    // An unknown command, in checksum, under the number that is ours to use next: it keeps its answer to that.
+    const next = sequence === 3 ? 1 : sequence + 1;
+    const frame = [0x53, 0x00, 0x07, 0x00, next, 0x3f];
+    const sum = -frame.reduce((a, b) => a + b, 0) & 0xff;
+    // Once its answer to us is out.
+    rig.clock.schedule(8, () => void stranger.write(Uint8Array.from([...frame, sum]), signal));
+  });
+  await rig.clock.advance(300);
+  assert.ok(spoken);
+  device.present(32, Uint8Array.of(7, 7, 7, 7));
+  await rig.clock.advance(2_000);
+  assert.ok(rig.logs.some((line) => line.includes("answers something else")), rig.logs.join("; "));
+  device.present(32, Uint8Array.of(8, 8, 8, 8));
+  await rig.clock.advance(500);
+  assert.deepEqual(
+    rig.events.filter((event) => event.startsWith("0:")).at(-1),
+    "0: card 32 08080808",
+  );
+  assert.equal(rig.bus.reader(0).online(), true);
+});

@@ -9,11 +9,12 @@ import { capabilitiesOf } from "./capabilities.ts";
 import { FileSink, type SimulatedFile } from "./file_sink.ts";
 import { Lamp, type SimulatedLed } from "./lamp.ts";
 import { layReply, type ReceivedCommand } from "./frames.ts";
-import type {
-  SimulatedBeep,
-  SimulatedReaderFaults,
-  SimulatedReaderOptions,
-  SimulatedText,
+import {
+  noFaults,
+  type SimulatedBeep,
+  type SimulatedReaderFaults,
+  type SimulatedReaderOptions,
+  type SimulatedText,
 } from "./options.ts";
 import { RelayBank } from "./relays.ts";
 import { type Body, Senses } from "./senses.ts";
@@ -28,17 +29,7 @@ const NAK = 0x41;
 /** A simulated reader: its hands and eyes for a test or the demo. */
 export class SimulatedOsdpReader {
   /** Its fault switches. */
-  readonly faults: SimulatedReaderFaults = {
-    mute: false,
-    loseReplies: 0,
-    lateMs: 0,
-    twice: false,
-    corruptReplies: 0,
-    garbageReplies: 0,
-    garbage: Uint8Array.of(0x00, 0x53, 0x81, 0x20, 0x00),
-    busyReplies: 0,
-    forgedReplies: 0,
-  };
+  readonly faults: SimulatedReaderFaults = noFaults();
   /** Delay of its replies, in ms. */
   readonly replyDelayMs: number;
   readonly #clock: Clock;

@@ -80,3 +80,18 @@ export interface SimulatedText {
   /** `undefined`: until something else is shown. */
   readonly forS: number | undefined;
 }
+
+/** A reader with nothing wrong. */
+export function noFaults(): SimulatedReaderFaults {
+  return {
+    mute: false,
+    loseReplies: 0,
+    lateMs: 0,
+    twice: false,
+    corruptReplies: 0,
+    garbageReplies: 0,
+    garbage: Uint8Array.of(0x00, 0x53, 0x81, 0x20, 0x00),
+    busyReplies: 0,
+    forgedReplies: 0,
+  };
+}

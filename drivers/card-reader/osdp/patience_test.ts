@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { Patience } from "./patience.ts";
+
+const learned = (delayMs: number) => {
+  const patience = new Patience();
+  for (let i = 0; i < 32; i++) patience.answered(delayMs);
+  return patience;
+};
+
+Deno.test("a reader has all its time until its replies were timed", () => {
+  const patience = new Patience();
+  for (let i = 0; i < 31; i++) patience.answered(3);
+  assert.equal(patience.waitMs(200), 200);
+  patience.answered(3);
+  assert.equal(patience.waitMs(200), 60);
+});
+
+Deno.test("it is waited for longer than its slowest, longer with each miss, and never over what is configured", () => {
+  const patience = learned(3);
+  const waits = [0, 1, 2, 3, 4].map(() => {
+    const waitMs = patience.waitMs(200);
+    patience.missed();
+    return waitMs;
+  });
+  assert.deepEqual(waits, [60, 60, 120, 200, 200]);
+  patience.heard();
+  assert.equal(patience.waitMs(200), 60);
+  assert.equal(learned(40).waitMs(200), 160);
+  assert.equal(learned(90).waitMs(200), 200);
+  assert.equal(learned(3).waitMs(50), 50);
+});
+
+Deno.test("one slow reply is remembered for a while, and a late one gives all the time back", () => {
+  const patience = learned(3);
+  patience.answered(40);
+  assert.equal(patience.waitMs(200), 160);
+  for (let i = 0; i < 300; i++) patience.answered(3);
+  assert.equal(patience.waitMs(200), 60);
+  patience.late();
+  assert.equal(patience.waitMs(200), 200);
+});
+
+Deno.test("a reader fails after three misses and 1.5 s of silence, not one of them", () => {
+  const patience = learned(3);
+  patience.missed();
+  patience.missed();
+  assert.equal(patience.failing(9_000), false);
+  patience.missed();
+  assert.equal(patience.failing(1_499), false);
+  assert.equal(patience.failing(1_500), true);
+  patience.heard();
+  assert.equal(patience.failing(9_000), false);
+});
