@@ -292,8 +292,6 @@ export class OsdpBus implements ReaderBus {
     if (inFlight === undefined || !inFlight.talk.accept(frame, receivedMs)) {
       // Adapters that echo show us our own commands: those are nothing strange.
       if (frame.reply) this.#counts.stray++;
-      const late = this.#talks.find((talk) => frame.reply && talk.address === frame.address);
-      if (late !== inFlight?.talk) late?.patience.late();
       return;
     }
     const replyingMs = frame.bytes.length * this.#characterMs();

@@ -51,12 +51,6 @@ export class Patience {
     this.#slowestMs = Math.max(delayMs, this.#slowestMs * MEMORY);
   }
 
-  /** It answered when nobody waited any more: it is given all its time again. */
-  late(): void {
-    this.#timed = 0;
-    this.#slowestMs = 0;
-  }
-
   /** How long to wait for the next reply: from the third miss on twice as long each time, up to `most`. */
   waitMs(most: number): number {
     if (this.#timed < LEARNED_AFTER) return most;

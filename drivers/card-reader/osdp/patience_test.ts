@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Patience } from "./patience.ts";
+import { openLineRig } from "./rig_test.ts";
 
 const learned = (delayMs: number) => {
   const patience = new Patience();
@@ -30,14 +31,12 @@ Deno.test("it is waited for longer than its slowest, longer with each miss, and 
   assert.equal(learned(3).waitMs(50), 50);
 });
 
-Deno.test("one slow reply is remembered for a while, and a late one gives all the time back", () => {
+Deno.test("one slow reply is remembered for a while", () => {
   const patience = learned(3);
   patience.answered(40);
   assert.equal(patience.waitMs(200), 160);
   for (let i = 0; i < 300; i++) patience.answered(3);
   assert.equal(patience.waitMs(200), 60);
-  patience.late();
-  assert.equal(patience.waitMs(200), 200);
 });
 
 Deno.test("a reader fails after three misses and 1.5 s of silence, not one of them", () => {
@@ -50,4 +49,26 @@ Deno.test("a reader fails after three misses and 1.5 s of silence, not one of th
   assert.equal(patience.failing(1_500), true);
   patience.heard();
   assert.equal(patience.failing(9_000), false);
+});
+
+Deno.test("a lost reply costs the neighbours 60 ms, and a reader that becomes slow is not given up", async () => {
+  await using rig = await openLineRig([{ address: 0 }, { address: 1 }], { baudRate: 38_400 });
+  await rig.clock.advance(3_000);
+  const asked: number[] = [];
+  rig.devices[1]!.onCommand((_code, _sequence, atMs) => asked.push(atMs));
+  const longestMs = () => Math.max(...asked.slice(1).map((atMs, i) => atMs - asked[i]!));
+  await rig.clock.advance(100);
+  rig.devices[0]!.faults.loseReplies = 1;
+  await rig.clock.advance(1_000);
+  assert.ok(longestMs() > 60 && longestMs() < 110, `${longestMs()} ms`);
+  // From now on it takes nearly all that the standard gives it.
+  rig.devices[0]!.faults.lateMs = 180;
+  await rig.clock.advance(3_000);
+  rig.events.length = 0;
+  for (let i = 0; i < 5; i++) {
+    rig.devices[0]!.present(32, Uint8Array.of(0, 0, 0, i));
+    await rig.clock.advance(700);
+  }
+  assert.deepEqual(rig.events, [0, 1, 2, 3, 4].map((i) => `0: card 32 0000000${i}`));
+  assert.equal(rig.bus.reader(0).online(), true);
 });
