@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import type { DevicePlaybackOptions } from "../../hal/sim/mod.ts";
 import type { AnyDriver } from "../../runtime/config/mod.ts";
 import type { Example } from "./example.ts";
-import { Rig, settle } from "./rig.ts";
+import { LOAD_MS_MAX, Rig, settle } from "./rig.ts";
 
 /** One thing to be stood; skipped where `fits` says that the device has no such thing. */
 export interface Check {
@@ -108,7 +108,13 @@ async function abortsWhileOpening(driver: AnyDriver, example: Example): Promise<
       for (let turn = 1; turn < turns; turn++) await Promise.resolve();
       abort.abort(reason);
       try {
-        await settle(rig.clock, opening, 10_000, `opening, aborted at turn ${turns},`);
+        await settle(
+          rig.clock,
+          opening,
+          10_000,
+          `opening, aborted at turn ${turns},`,
+          LOAD_MS_MAX,
+        );
       } catch (error) {
         if (error !== reason && (error as Error).name !== "AbortError") throw error;
       }

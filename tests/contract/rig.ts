@@ -18,6 +18,10 @@ import {
 const CLOSE_MS_MAX = 10_000;
 /** What a driver may take to open, in virtual time; a device that does not answer must not hold it up. */
 const OPEN_MS_MAX = 30_000;
+/** Files of a library that is loaded on opening come in real time, which virtual time outruns. */
+export const LOAD_MS_MAX = 10_000;
+/** What else may need real time: a turn or two of the event loop. */
+const REAL_MS_MAX = 200;
 /** One step of virtual time between two looks. */
 const STEP_MS = 10;
 
@@ -27,13 +31,18 @@ export async function settle<T>(
   promise: Promise<T>,
   limitMs: number,
   what: string,
+  realMsMax = REAL_MS_MAX,
 ): Promise<T> {
   let settled = false;
   const mark = () => void (settled = true);
   promise.then(mark, mark);
-  for (let waitedMs = 0; !settled; waitedMs += STEP_MS) {
-    if (waitedMs > limitMs) throw new Error(`${what} took longer than ${limitMs} ms`);
+  for (let waitedMs = 0; !settled && waitedMs <= limitMs; waitedMs += STEP_MS) {
     await clock.advance(STEP_MS);
+  }
+  for (let waitedMs = 0; !settled; waitedMs += STEP_MS) {
+    if (waitedMs > realMsMax) throw new Error(`${what} took longer than ${limitMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, STEP_MS));
+    await clock.advance(0);
   }
   return await promise;
 }
@@ -64,7 +73,7 @@ export class Rig {
 
   /** Opens the driver and subscribes before anything else can happen. */
   async open(signal: AbortSignal = this.#abort.signal): Promise<void> {
-    await settle(this.clock, this.opening(signal), OPEN_MS_MAX, "opening");
+    await settle(this.clock, this.opening(signal), OPEN_MS_MAX, "opening", LOAD_MS_MAX);
   }
 
   /** The same without moving time. */
