@@ -11,7 +11,7 @@ import type { Machine } from "./machines.ts";
 
 /** A boot to the agent takes 5 to 20 s; a busy machine is far slower. */
 const BOOT_MS_MAX = 240_000;
-const CALL_MS_MAX = 240_000;
+const CALL_MS_MAX = 360_000;
 /** A key is held this long; a reader that types holds it for 8 to 20 ms. */
 const KEY_MS = 20;
 /** Lines of the console that a failure shows. */
