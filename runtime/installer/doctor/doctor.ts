@@ -28,7 +28,13 @@ import { type BusReader, type LineFinding, type ReaderFinder, tryLine } from "./
 import { judgeAccess, judgeFound, judgeMissing } from "./device_checks.ts";
 import { type DistrictReach, judgeDistrict } from "./district_check.ts";
 import type { Finding } from "./finding.ts";
-import { type InputRole, judgeInput, judgeWiegand, observeLine } from "./line_checks.ts";
+import {
+  type InputRole,
+  judgeInput,
+  judgeWiegand,
+  observeLine,
+  refusedLine,
+} from "./line_checks.ts";
 import {
   judgeClock,
   judgeMemory,
@@ -115,6 +121,7 @@ export async function examine(
           options.watchMs,
         )
       ),
+      ...outputsOf(config).map(({ id, settings }) => examineOutput(id, settings, hosts, signal)),
       ...wiegandOf(config).map(async ({ id, lines: [data0, data1] }) => {
         const observe = (settings: GpioSettings) =>
           observeLine(hosts.gpio, settings, clock, options.watchMs, signal);
@@ -220,6 +227,47 @@ function inputsOf(
       : "other";
     return [{ id: input.id, role, settings: { ...options, direction: "input" as const } }];
   });
+}
+
+/** The outputs on GPIO lines, at their safe state. */
+function outputsOf(
+  config: ResolvedConfig,
+): { readonly id: string; readonly settings: GpioSettings }[] {
+  const expanders = new Set(config.expanders.map((expander) => expander.id));
+  return config.outputs.flatMap((output) => {
+    if (output.on !== "own" || output.driver.id !== "gpio") return [];
+    const { chip, line, activeLow, safe } = output.options as {
+      readonly chip: string;
+      readonly line: number;
+      readonly activeLow: boolean;
+      readonly safe: { readonly onExit: string };
+    };
+    if (expanders.has(chip)) return [];
+    const initial = safe.onExit === "energised";
+    return [{ id: output.id, settings: { chip, line, activeLow, direction: "output", initial } }];
+  });
+}
+
+/** Whether the line can be had; it is left as a stopped box leaves it. */
+async function examineOutput(
+  id: string,
+  settings: GpioSettings,
+  { gpio }: DoctorHosts,
+  signal: AbortSignal,
+): Promise<Finding> {
+  const subject = `${id} (${settings.chip} ${settings.line})`;
+  try {
+    await using _line = await gpio.request(settings, signal);
+    return {
+      check: "gpio-line",
+      subject,
+      severity: "ok",
+      what: text("可以驱动；gatehouse io 可试动作", "it can be driven; gatehouse io tries it"),
+    };
+  } catch (error) {
+    if (signal.aborted || !(error instanceof HalError)) throw error;
+    return refusedLine(subject, settings, error);
+  }
 }
 
 function wiegandOf(

@@ -92,8 +92,11 @@ export class IoBench implements Disposable {
     this.#clock = clock;
     for (const [id, input] of devices.inputs) {
       this.#changes.set(id, 0);
-      this.#cancels.push(input.onChange(() => {
-        this.#changes.set(id, this.#changes.get(id)! + 1);
+      let before = input.active();
+      this.#cancels.push(input.onChange((active) => {
+        // The first level of a reader that has just answered is no change.
+        if (before !== undefined) this.#changes.set(id, this.#changes.get(id)! + 1);
+        before = active;
         // Fire and evacuation go before a test of a lock.
         if (this.#released() && this.#lockOf(this.#driving?.id) !== undefined) this.#restore();
         this.#changed();

@@ -79,6 +79,9 @@ Deno.test("contacts and buttons are inputs, told once as they leave their rest, 
   // A door contact: bounces, stays, and comes back.
   for (const high of [false, true, false]) await bench.set(4, high, 3);
   await bench.clock.advance(2_000);
+  // It rattles in the wind, open.
+  for (const high of [true, false]) await bench.set(4, high, 5);
+  await bench.clock.advance(2_000);
   await bench.set(4, true, 1_000);
   // A button: a quarter of a second.
   await bench.set(5, false, 120);
