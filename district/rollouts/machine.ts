@@ -1,0 +1,206 @@
+/**
+ * A rollout as a state machine: pure. It says who may be offered an update and when it stops by
+ * itself; the store keeps it, the boxes' side asks it, the console moves it.
+ *
+ * Groups go one after the other: canaries first, then shares of what is left. The next begins when
+ * enough of the one before have installed it; everything stops when too many have failed. Stopping
+ * takes nothing back: boxes that are on trial finish by themselves, nobody else is offered anything.
+ *
+ * @module
+ */
+
+/** One group of boxes. Percentages are of the group's boxes. */
+export interface GroupPlan {
+  readonly name: string;
+  /** Boxes in it, from 1. */
+  readonly boxes: number;
+  /** The next group begins when this share has installed it. 1 to 100. */
+  readonly successPercent: number;
+  /** The rollout pauses when this share has failed. 1 to 100. */
+  readonly errorPercent: number;
+}
+
+/** What a group's boxes have told. Boxes that told nothing are neither. */
+export interface GroupCount {
+  readonly installed: number;
+  readonly failed: number;
+}
+
+/** Why a rollout does not go on. */
+export type PauseReason = "operator" | "errors";
+
+/** Where a rollout stands. */
+export type RolloutStatus =
+  | { readonly at: "draft" }
+  | { readonly at: "awaiting-approval"; readonly submittedBy: string }
+  | { readonly at: "running"; readonly group: number }
+  | { readonly at: "paused"; readonly group: number; readonly reason: PauseReason }
+  | { readonly at: "finished" }
+  | { readonly at: "aborted" };
+
+/** A rollout, as far as it decides. */
+export interface Rollout {
+  readonly status: RolloutStatus;
+  readonly createdBy: string;
+  readonly groups: readonly GroupPlan[];
+  readonly counts: readonly GroupCount[];
+  /** Failures of the present group that an operator has looked at and gone on in spite of. */
+  readonly forgiven: number;
+}
+
+/** What happens to a rollout. `by` is an operator's name. */
+export type RolloutEvent =
+  | { readonly kind: "submit"; readonly by: string }
+  | { readonly kind: "approve"; readonly by: string }
+  | { readonly kind: "reject"; readonly by: string }
+  | { readonly kind: "pause"; readonly by: string }
+  | { readonly kind: "resume"; readonly by: string }
+  | { readonly kind: "abort"; readonly by: string }
+  /** A box of `group` has told how its update ended; each box once. */
+  | { readonly kind: "outcome"; readonly group: number; readonly installed: boolean };
+
+/** A line of the audit. */
+export interface AuditLine {
+  readonly what: string;
+  /** `undefined`: the rollout by itself. */
+  readonly by: string | undefined;
+}
+
+/** What became of an event. */
+export type RolloutTransition =
+  | { readonly ok: true; readonly rollout: Rollout; readonly audit: readonly AuditLine[] }
+  /** Why it cannot be, for the operator. */
+  | { readonly ok: false; readonly why: string };
+
+/** A rollout has a handful of stages; more is a mistake. */
+export const GROUPS_MAX = 20;
+
+/** A new rollout. @throws RangeError naming what is wrong with `groups`. */
+export function newRollout(createdBy: string, groups: readonly GroupPlan[]): Rollout {
+  if (groups.length === 0 || groups.length > GROUPS_MAX) {
+    throw new RangeError(`a rollout has 1 to ${GROUPS_MAX} groups, not ${groups.length}`);
+  }
+  for (const { name, boxes, successPercent, errorPercent } of groups) {
+    if (!Number.isInteger(boxes) || boxes < 1) throw new RangeError(`group ${name} has no box`);
+    for (const percent of [successPercent, errorPercent]) {
+      if (!(percent >= 1 && percent <= 100)) {
+        throw new RangeError(`group ${name}: a threshold is 1 to 100 percent, not ${percent}`);
+      }
+    }
+  }
+  return {
+    status: { at: "draft" },
+    createdBy,
+    groups,
+    counts: groups.map(() => ({ installed: 0, failed: 0 })),
+    forgiven: 0,
+  };
+}
+
+/** The last group whose boxes may be offered the update now; -1 when nobody's may. */
+export function offeredUpTo({ status }: Rollout): number {
+  return status.at === "running" ? status.group : -1;
+}
+
+/** Applies `event`. */
+export function stepRollout(rollout: Rollout, event: RolloutEvent): RolloutTransition {
+  const { status } = rollout;
+  const refuse = (why: string): RolloutTransition => ({ ok: false, why });
+  const move = (to: RolloutStatus, what: string, by?: string): RolloutTransition => ({
+    ok: true,
+    rollout: { ...rollout, status: to },
+    audit: [{ what, by }],
+  });
+  switch (event.kind) {
+    case "submit":
+      return status.at === "draft"
+        ? move({ at: "awaiting-approval", submittedBy: event.by }, "submitted", event.by)
+        : refuse("it was submitted before");
+    case "approve":
+      if (status.at !== "awaiting-approval") return refuse("nothing waits for approval");
+      if (event.by === status.submittedBy || event.by === rollout.createdBy) {
+        return refuse("whoever made or submitted it cannot approve it; ask another operator");
+      }
+      return settle(
+        { ...rollout, status: { at: "running", group: 0 } },
+        [{ what: `approved; ${rollout.groups[0]!.name} begins`, by: event.by }],
+      );
+    case "reject":
+      return status.at === "awaiting-approval"
+        ? move({ at: "draft" }, "rejected", event.by)
+        : refuse("nothing waits for approval");
+    case "pause":
+      return status.at === "running"
+        ? move({ at: "paused", group: status.group, reason: "operator" }, "paused", event.by)
+        : refuse("it does not run");
+    case "resume": {
+      if (status.at !== "paused") return refuse("it is not paused");
+      // Whoever goes on after failures has looked at them: the same ones do not stop it again.
+      const forgiven = status.reason === "errors"
+        ? rollout.counts[status.group]!.failed
+        : rollout.forgiven;
+      return settle(
+        { ...rollout, status: { at: "running", group: status.group }, forgiven },
+        [{ what: "resumed", by: event.by }],
+      );
+    }
+    case "abort":
+      return status.at === "finished" || status.at === "aborted"
+        ? refuse("it is over")
+        : move({ at: "aborted" }, "aborted", event.by);
+    case "outcome":
+      return outcome(rollout, event);
+    default:
+      return event satisfies never;
+  }
+}
+
+function outcome(
+  rollout: Rollout,
+  { group, installed }: Extract<RolloutEvent, { kind: "outcome" }>,
+): RolloutTransition {
+  const count = rollout.counts[group];
+  const plan = rollout.groups[group];
+  if (count === undefined || plan === undefined) return { ok: false, why: `no group ${group}` };
+  if (count.installed + count.failed >= plan.boxes) {
+    return { ok: false, why: `every box of ${plan.name} has told already` };
+  }
+  const counted = {
+    installed: count.installed + (installed ? 1 : 0),
+    failed: count.failed + (installed ? 0 : 1),
+  };
+  const counts = rollout.counts.with(group, counted);
+  return settle({ ...rollout, counts }, []);
+}
+
+/** Goes on to the next group, or stops, as the counts have it. */
+function settle(rollout: Rollout, before: readonly AuditLine[]): RolloutTransition {
+  const audit = [...before];
+  let { status, forgiven } = rollout;
+  while (status.at === "running") {
+    const plan = rollout.groups[status.group]!;
+    const { installed, failed } = rollout.counts[status.group]!;
+    const share = (count: number) => count * 100 / plan.boxes;
+    if (failed > forgiven && share(failed - forgiven) >= plan.errorPercent) {
+      status = { at: "paused", group: status.group, reason: "errors" };
+      audit.push({
+        what: `stopped by itself: ${failed} of ${plan.boxes} boxes of ${plan.name} failed`,
+        by: undefined,
+      });
+      break;
+    }
+    // All have told, though not enough of them well: nothing more will come.
+    const allTold = installed + failed >= plan.boxes;
+    if (share(installed) < plan.successPercent && !allTold) break;
+    if (status.group + 1 === rollout.groups.length) {
+      if (!allTold) break;
+      status = { at: "finished" };
+      audit.push({ what: "finished", by: undefined });
+      break;
+    }
+    status = { at: "running", group: status.group + 1 };
+    forgiven = 0;
+    audit.push({ what: `${rollout.groups[status.group]!.name} begins`, by: undefined });
+  }
+  return { ok: true, rollout: { ...rollout, status, forgiven }, audit };
+}
