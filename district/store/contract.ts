@@ -15,6 +15,7 @@ import type {
   RecordedEvent,
 } from "../../sync/wire/mod.ts";
 import type { CardholderPage, PolicySettings } from "../api/types.ts";
+import type { RolloutStore } from "./rollout_contract.ts";
 
 /** One enrolled box. */
 export interface BoxRow {
@@ -267,6 +268,8 @@ export interface PolicyCompiler extends AsyncDisposable {
 /** The whole store. */
 export interface DistrictStore
   extends BoxStore, CommandStore, OperatorStore, PeopleStore, AsyncDisposable {
+  /** Releases, rollouts and whoever asks for them. */
+  readonly rollouts: RolloutStore;
   /** A compiler on this store; the caller disposes of it. */
   policyCompiler(): PolicyCompiler;
 }

@@ -49,6 +49,33 @@ const DISTRICT: readonly string[] = [
   ) STRICT;
   CREATE TABLE policies (version INTEGER PRIMARY KEY, document BLOB NOT NULL) STRICT;
   `,
+  // `targets.id` is DDI's action id: AUTOINCREMENT, so that no client is ever told an old one again.
+  `
+  CREATE TABLE releases (
+    path TEXT PRIMARY KEY, kind TEXT NOT NULL, version TEXT NOT NULL, bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL, sha1 TEXT NOT NULL, added_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE controllers (
+    id TEXT PRIMARY KEY, token_hash BLOB NOT NULL, added_ms INTEGER NOT NULL, labels TEXT NOT NULL,
+    attributes TEXT NOT NULL DEFAULT '{}'
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE rollouts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL,
+    release TEXT NOT NULL REFERENCES releases (path), created_ms INTEGER NOT NULL, rollout TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE targets (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, rollout INTEGER NOT NULL REFERENCES rollouts (id),
+    controller TEXT NOT NULL REFERENCES controllers (id), grp INTEGER NOT NULL, state TEXT NOT NULL,
+    reason TEXT NOT NULL, changed_ms INTEGER NOT NULL, UNIQUE (rollout, controller)
+  ) STRICT;
+  CREATE INDEX targets_open ON targets (controller, id)
+    WHERE state IN ('waiting', 'offered', 'running', 'going-on');
+  CREATE TABLE rollout_audit (
+    id INTEGER PRIMARY KEY, rollout INTEGER NOT NULL REFERENCES rollouts (id), at_ms INTEGER NOT NULL,
+    operator TEXT NOT NULL, what TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX rollout_audit_of ON rollout_audit (rollout, id);
+  `,
 ];
 
 /**

@@ -25,6 +25,8 @@ import { Jobs, WorkerPolicyCompiler } from "./jobs.ts";
 import { OperatorTables } from "./operator_tables.ts";
 import { PeopleTables } from "./people_tables.ts";
 import { PolicyTable } from "./policy_table.ts";
+import { RolloutTables } from "./rollout_tables.ts";
+import type { RolloutStore } from "../rollout_contract.ts";
 
 /**
  * SQLite behind the store's port. Its calls block the thread (a batch of 4,096 events for some tens
@@ -40,6 +42,8 @@ export class SqliteStore implements DistrictStore {
   readonly #policies: PolicyTable;
   readonly #people: PeopleTables;
   readonly #jobs: Jobs;
+  /** See {@link DistrictStore.rollouts}. */
+  readonly rollouts: RolloutStore;
   #closed = false;
 
   /** Opens `district.sqlite` and `people.sqlite` of `folder`, making or migrating them. @throws `DistrictError` `data` */
@@ -58,6 +62,7 @@ export class SqliteStore implements DistrictStore {
     this.#policies = new PolicyTable(this.#db);
     this.#people = new PeopleTables(this.#peopleDb);
     this.#jobs = new Jobs(this.#peoplePath);
+    this.rollouts = new RolloutTables(this.#db);
   }
 
   /** See {@link DistrictStore.addToken}. */

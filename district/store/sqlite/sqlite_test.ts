@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { testStore } from "../contract_suite.ts";
+import { testRolloutStore } from "../rollout_suite.ts";
 import { SqliteStore } from "./mod.ts";
 
 async function withFolder<T>(body: (path: string, folder: string) => T | Promise<T>): Promise<T> {
@@ -27,10 +28,11 @@ class DisposableStore extends SqliteStore {
   }
 }
 
-testStore(
-  "sqlite",
-  async () => new DisposableStore(await Deno.makeTempDir({ prefix: "district-sqlite-" })),
-);
+const open = async () =>
+  new DisposableStore(await Deno.makeTempDir({ prefix: "district-sqlite-" }));
+
+testStore("sqlite", open);
+testRolloutStore("sqlite", open);
 
 Deno.test("what is edited in the file shows when chains are recomputed", async () => {
   const { FakeBox, grants } = await import("../../testing/fake_box.ts");

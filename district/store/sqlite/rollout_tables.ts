@@ -1,0 +1,333 @@
+// deno-lint-ignore-file require-await -- a throw of SQLite has to become a rejection
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import {
+  newRollout,
+  offeredUpTo,
+  type Rollout,
+  type RolloutEvent,
+  stepRollout,
+} from "../../rollouts/machine.ts";
+import type {
+  ControllerRow,
+  Offer,
+  ReleaseRow,
+  ReportOutcome,
+  RolloutAuditRow,
+  RolloutRow,
+  RolloutStore,
+  StepOutcome,
+  TargetReport,
+  TargetRow,
+  TargetState,
+} from "../rollout_contract.ts";
+import { transaction } from "./database.ts";
+
+type Draft = Parameters<RolloutStore["addRollout"]>[0];
+type TargetQuery = Parameters<RolloutStore["targets"]>[0];
+
+/** Whoever asks for releases has a handful; more is a mistake of a program. */
+const RELEASES_MAX = 1_000;
+/** A rollout has a line for each group and each step of an operator. */
+const AUDIT_MAX = 1_000;
+const OPEN = "('waiting', 'offered', 'running', 'going-on')";
+
+/** Releases, controllers and rollouts in SQLite. */
+export class RolloutTables implements RolloutStore {
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  /** Prepares each statement when it is first used. */
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+  }
+
+  async addRelease(release: ReleaseRow): Promise<void> {
+    const { path, kind, version, bytes, sha256, sha1, addedMs } = release;
+    this.#sql("INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
+      .run(path, kind, version, bytes, sha256, sha1, addedMs);
+  }
+
+  async releases(): Promise<readonly ReleaseRow[]> {
+    return this.#sql("SELECT * FROM releases ORDER BY added_ms DESC, path LIMIT ?")
+      .all(RELEASES_MAX).map(releaseRow);
+  }
+
+  async putController(controller: Omit<ControllerRow, "attributes">): Promise<void> {
+    const { id, tokenHash, addedMs, labels } = controller;
+    this.#sql(
+      `INSERT INTO controllers (id, token_hash, added_ms, labels) VALUES (?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET token_hash = excluded.token_hash, labels = excluded.labels`,
+    ).run(id, tokenHash, addedMs, JSON.stringify(labels));
+  }
+
+  async controller(id: string): Promise<ControllerRow | undefined> {
+    const row = this.#sql("SELECT * FROM controllers WHERE id = ?").get(id);
+    return row === undefined ? undefined : controllerRow(row);
+  }
+
+  async controllers(): Promise<readonly ControllerRow[]> {
+    return this.#sql("SELECT * FROM controllers ORDER BY id").all().map(controllerRow);
+  }
+
+  async putAttributes(id: string, attributes: Readonly<Record<string, string>>): Promise<void> {
+    this.#sql("UPDATE controllers SET attributes = ? WHERE id = ?")
+      .run(JSON.stringify(attributes), id);
+  }
+
+  async addRollout(draft: Draft, nowMs: number): Promise<number> {
+    const rollout = newRollout(draft.createdBy, draft.groups.map(({ plan }) => plan));
+    return transaction(this.#db, () => {
+      const { lastInsertRowid } = this.#sql(
+        "INSERT INTO rollouts (name, release, created_ms, rollout) VALUES (?, ?, ?, ?)",
+      ).run(draft.name, draft.releasePath, nowMs, JSON.stringify(rollout));
+      const id = Number(lastInsertRowid);
+      const add = this.#sql(
+        `INSERT INTO targets (rollout, controller, grp, state, reason, changed_ms)
+         VALUES (?, ?, ?, 'waiting', '', ?)`,
+      );
+      for (const [group, { plan, controllerIds }] of draft.groups.entries()) {
+        if (controllerIds.length !== plan.boxes) {
+          throw new RangeError(`group ${plan.name} has ${controllerIds.length} targets`);
+        }
+        for (const controllerId of controllerIds) add.run(id, controllerId, group, nowMs);
+      }
+      this.#audit(id, nowMs, draft.createdBy, "made");
+      return id;
+    });
+  }
+
+  async rollouts(limit: number): Promise<readonly RolloutRow[]> {
+    return this.#sql("SELECT * FROM rollouts ORDER BY id DESC LIMIT ?").all(limit).map(rolloutRow);
+  }
+
+  async rollout(id: number): Promise<RolloutRow | undefined> {
+    return this.#rollout(id);
+  }
+
+  async stepRollout(
+    id: number,
+    event: Exclude<RolloutEvent, { kind: "outcome" }>,
+    nowMs: number,
+  ): Promise<StepOutcome | undefined> {
+    return transaction(this.#db, () => {
+      const row = this.#rollout(id);
+      if (row === undefined) return undefined;
+      const step = stepRollout(row.rollout, event);
+      if (!step.ok) return step;
+      this.#save(id, step.rollout);
+      for (const { what, by } of step.audit) this.#audit(id, nowMs, by ?? "", what);
+      if (event.kind === "abort") {
+        this.#sql(
+          `UPDATE targets SET state = 'cancelled', changed_ms = ?
+           WHERE rollout = ? AND state = 'waiting'`,
+        ).run(nowMs, id);
+      }
+      return { ok: true, row: { ...row, rollout: step.rollout }, audit: step.audit };
+    });
+  }
+
+  async targets(query: TargetQuery): Promise<readonly TargetRow[]> {
+    const { rolloutId, afterActionId, state, limit } = query;
+    return this.#sql(
+      `SELECT * FROM targets WHERE rollout = ? AND id > ? AND (? IS NULL OR state = ?)
+       ORDER BY id LIMIT ?`,
+    ).all(rolloutId, afterActionId, state ?? null, state ?? null, limit).map(targetRow);
+  }
+
+  async rolloutAudit(id: number): Promise<readonly RolloutAuditRow[]> {
+    return this.#sql("SELECT * FROM rollout_audit WHERE rollout = ? ORDER BY id LIMIT ?")
+      .all(id, AUDIT_MAX).map((row) => ({
+        atMs: Number(row.at_ms),
+        operator: row.operator as string,
+        what: row.what as string,
+      }));
+  }
+
+  async offer(controllerId: string, nowMs: number): Promise<Offer | undefined> {
+    // Looked at outside a transaction: most polls find nothing and write nothing.
+    if (this.#nextFor(controllerId) === undefined) return undefined;
+    return transaction(this.#db, () => {
+      const next = this.#nextFor(controllerId);
+      if (next === undefined) return undefined;
+      if (next.target.state === "waiting") this.#set(next.target, "offered", "", nowMs);
+      return this.#offerOf(next.target, next.row);
+    });
+  }
+
+  async openAction(controllerId: string, actionId: number): Promise<Offer | undefined> {
+    const target = this.#target(controllerId, actionId);
+    if (target === undefined || !isOpen(target.state)) return undefined;
+    return this.#offerOf(target, this.#rollout(target.rolloutId)!);
+  }
+
+  async report(
+    controllerId: string,
+    actionId: number,
+    report: TargetReport,
+    nowMs: number,
+  ): Promise<ReportOutcome> {
+    return transaction(this.#db, () => {
+      const target = this.#target(controllerId, actionId);
+      if (target === undefined || target.state === "waiting") return "unknown";
+      if (!isOpen(target.state)) return target.state === report.kind ? "same" : "closed";
+      const row = this.#rollout(target.rolloutId)!;
+      switch (report.kind) {
+        case "progress":
+          if (target.state === "offered") this.#set(target, "running", "", nowMs);
+          return "noted";
+        case "cancel-refused":
+          if (row.rollout.status.at !== "aborted") return "unknown";
+          if (target.state !== "going-on") this.#set(target, "going-on", "", nowMs);
+          return "noted";
+        case "cancelled":
+          // What nobody called off is not cancelled: it did not come about.
+          if (row.rollout.status.at !== "aborted") {
+            return this.#finish(target, row, false, "given up by the target itself", nowMs);
+          }
+          this.#set(target, "cancelled", "", nowMs);
+          return "noted";
+        case "installed":
+          return this.#finish(target, row, true, "", nowMs);
+        case "failed":
+          return this.#finish(target, row, false, report.reason, nowMs);
+        default:
+          return report satisfies never;
+      }
+    });
+  }
+
+  /** Notes an outcome and counts it; the caller's transaction makes it one. */
+  #finish(
+    target: TargetRow,
+    row: RolloutRow,
+    installed: boolean,
+    reason: string,
+    nowMs: number,
+  ): ReportOutcome {
+    this.#set(target, installed ? "installed" : "failed", reason, nowMs);
+    const step = stepRollout(row.rollout, { kind: "outcome", group: target.group, installed });
+    if (!step.ok) throw new Error(`rollout ${row.id} cannot count an outcome: ${step.why}`);
+    this.#save(row.id, step.rollout);
+    for (const { what, by } of step.audit) this.#audit(row.id, nowMs, by ?? "", what);
+    return "noted";
+  }
+
+  /** What has begun goes before what waits; older rollouts before newer ones. */
+  #nextFor(controllerId: string): { target: TargetRow; row: RolloutRow } | undefined {
+    const open = this.#sql(
+      `SELECT * FROM targets WHERE controller = ? AND state IN ${OPEN}
+       ORDER BY state = 'waiting', id`,
+    ).all(controllerId).map(targetRow);
+    for (const target of open) {
+      const row = this.#rollout(target.rolloutId)!;
+      if (target.state !== "waiting" || target.group <= offeredUpTo(row.rollout)) {
+        return { target, row };
+      }
+    }
+    return undefined;
+  }
+
+  #offerOf(target: TargetRow, row: RolloutRow): Offer {
+    const release = this.#sql("SELECT * FROM releases WHERE path = ?").get(row.releasePath)!;
+    const isCalledOff = row.rollout.status.at === "aborted" && target.state !== "going-on";
+    return {
+      actionId: target.actionId,
+      release: releaseRow(release),
+      what: isCalledOff ? "cancel" : "install",
+    };
+  }
+
+  #target(controllerId: string, actionId: number): TargetRow | undefined {
+    const row = this.#sql("SELECT * FROM targets WHERE id = ? AND controller = ?")
+      .get(actionId, controllerId);
+    return row === undefined ? undefined : targetRow(row);
+  }
+
+  #rollout(id: number): RolloutRow | undefined {
+    const row = this.#sql("SELECT * FROM rollouts WHERE id = ?").get(id);
+    return row === undefined ? undefined : rolloutRow(row);
+  }
+
+  #save(id: number, rollout: Rollout): void {
+    this.#sql("UPDATE rollouts SET rollout = ? WHERE id = ?").run(JSON.stringify(rollout), id);
+  }
+
+  #set(target: TargetRow, state: TargetState, reason: string, nowMs: number): void {
+    this.#sql("UPDATE targets SET state = ?, reason = ?, changed_ms = ? WHERE id = ?")
+      .run(state, reason, nowMs, target.actionId);
+  }
+
+  #audit(id: number, atMs: number, operator: string, what: string): void {
+    this.#sql("INSERT INTO rollout_audit (rollout, at_ms, operator, what) VALUES (?, ?, ?, ?)")
+      .run(id, atMs, operator, what);
+  }
+
+  #sql(text: string): StatementSync {
+    let statement = this.#statements.get(text);
+    if (statement === undefined) {
+      statement = this.#db.prepare(text);
+      this.#statements.set(text, statement);
+    }
+    return statement;
+  }
+}
+
+function isOpen(state: TargetState): boolean {
+  switch (state) {
+    case "waiting":
+    case "offered":
+    case "running":
+    case "going-on":
+      return true;
+    case "installed":
+    case "failed":
+    case "cancelled":
+      return false;
+    default:
+      return state satisfies never;
+  }
+}
+
+function releaseRow(row: Record<string, unknown>): ReleaseRow {
+  return {
+    path: row.path as string,
+    kind: row.kind as string,
+    version: row.version as string,
+    bytes: Number(row.bytes),
+    sha256: row.sha256 as string,
+    sha1: row.sha1 as string,
+    addedMs: Number(row.added_ms),
+  };
+}
+
+function controllerRow(row: Record<string, unknown>): ControllerRow {
+  return {
+    id: row.id as string,
+    tokenHash: new Uint8Array(row.token_hash as Uint8Array),
+    addedMs: Number(row.added_ms),
+    labels: JSON.parse(row.labels as string),
+    attributes: JSON.parse(row.attributes as string),
+  };
+}
+
+function rolloutRow(row: Record<string, unknown>): RolloutRow {
+  return {
+    id: Number(row.id),
+    name: row.name as string,
+    releasePath: row.release as string,
+    createdMs: Number(row.created_ms),
+    rollout: JSON.parse(row.rollout as string) as Rollout,
+  };
+}
+
+function targetRow(row: Record<string, unknown>): TargetRow {
+  return {
+    actionId: Number(row.id),
+    rolloutId: Number(row.rollout),
+    controllerId: row.controller as string,
+    group: Number(row.grp),
+    state: row.state as TargetState,
+    reason: row.reason as string,
+    changedMs: Number(row.changed_ms),
+  };
+}
