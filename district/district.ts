@@ -16,9 +16,12 @@ import { consoleApi } from "./console_api/console_api.ts";
 import { SECURITY_HEADERS } from "./console_api/guard.ts";
 import { Core } from "./core.ts";
 import { DistrictError } from "./errors.ts";
+import { DDI_PREFIX, DdiApi } from "./ddi/ddi_api.ts";
 import { LiveHub, LiveQueue } from "./live/hub.ts";
 import { faultFields, type Log } from "./log.ts";
 import { Publisher } from "./policy/publisher.ts";
+import { UpdateRepository } from "./rollouts/repository.ts";
+import { Updates } from "./rollouts/updates.ts";
 import { serveConsole } from "./static_files.ts";
 import type { ChainReport, DistrictStore, EventQuery, EventRow } from "./store/contract.ts";
 import { SqliteStore } from "./store/sqlite/mod.ts";
@@ -188,7 +191,21 @@ function serve(options: DistrictOptions, opened: Opened): District {
     onIngested: (box, result) => core.ingested(box, result),
     onEnrolled: (boxId) => core.boxChanged(boxId),
   });
-  const app = consoleApi({ store, clock, log, core, hub, sessions, districtName, version });
+  const repository = new UpdateRepository(join(options.dataDir, "updates"));
+  const updates = new Updates({ store, clock, repository });
+  const ddi = new DdiApi({ rollouts: store.rollouts, repository, clock, log });
+  const app = consoleApi({
+    store,
+    clock,
+    log,
+    core,
+    hub,
+    sessions,
+    updates,
+    repository,
+    districtName,
+    version,
+  });
   const server = Deno.serve({
     hostname: options.hostname,
     port: options.port,
@@ -202,6 +219,7 @@ function serve(options: DistrictOptions, opened: Opened): District {
   }, async (request, info) => {
     const { pathname } = new URL(request.url);
     if (pathname.startsWith("/api/box/v1/")) return await boxApi.answer(request);
+    if (pathname.startsWith(DDI_PREFIX)) return await ddi.answer(request, info.remoteAddr.hostname);
     if (pathname === "/healthz") return Response.json({ ok: true });
     if (pathname !== "/api" && !pathname.startsWith("/api/")) {
       return await serveConsole(request, options.webDir);

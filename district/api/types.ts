@@ -18,6 +18,16 @@
  * | `POST /api/cardholders/import?dryRun=` | CSV (`text/csv`) → {@link ImportReport}; 422 with a report of all faults |
  * | `GET /api/policy` | → {@link PolicySettings} |
  * | `PUT /api/policy` | {@link PolicySettings} → the same; 422 |
+ * | `GET /api/releases` | → {@link ReleaseView}[], newest first |
+ * | `GET /api/releases/published` | → {@link PublishedView}[]: what the TUF repository holds; 404, 422 |
+ * | `POST /api/releases` | {@link ReleaseRequest} → {@link ReleaseView} (201); 404, 422 |
+ * | `GET /api/controllers` | → {@link ControllerView}[], by id |
+ * | `POST /api/controllers` | {@link ControllerRequest} → {@link ControllerToken} (201) |
+ * | `GET /api/rollouts` | → {@link RolloutView}[], newest first, at most 200 |
+ * | `POST /api/rollouts` | {@link RolloutRequest} → {@link RolloutView} (201), a draft; 404, 422 |
+ * | `GET /api/rollouts/:id` | → {@link RolloutView} with its audit |
+ * | `POST /api/rollouts/:id/VERB` | `submit`, `approve`, `reject`, `pause`, `resume` or `abort` → {@link RolloutView}; 409 with why not |
+ * | `GET /api/rollouts/:id/targets?after=&state=&limit=` | → {@link TargetView}[], at most 1,000 |
  *
  * Each call but the first needs the session's cookie; calls that change something also need the
  * header `x-gatehouse-request: 1`, which a foreign page cannot send. Errors are {@link ApiError}.
@@ -163,3 +173,114 @@ export interface PolicySettings {
 }
 
 export type { BoxCommand, BoxStatus, DoorMode };
+
+/** A published file that may be rolled out. */
+export interface ReleaseView {
+  /** Among the targets of the TUF repository. */
+  readonly path: string;
+  readonly kind: string;
+  readonly version: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly addedMs: number;
+}
+
+/** A file that the TUF repository holds. */
+export type PublishedView = Omit<ReleaseView, "addedMs">;
+
+/** Names a published file. */
+export interface ReleaseRequest {
+  readonly path: string;
+}
+
+/** Whoever asks for updates over DDI. */
+export interface ControllerView {
+  readonly id: string;
+  readonly addedMs: number;
+  readonly labels: Readonly<Record<string, string>>;
+  /** What it tells of itself. */
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** Adds a controller, or gives it a new token. */
+export interface ControllerRequest {
+  readonly id: string;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** A controller's target token, shown once. */
+export interface ControllerToken {
+  readonly id: string;
+  readonly token: string;
+}
+
+/** Which targets; what is left out chooses all. */
+export interface TargetFilter {
+  readonly ids?: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** A rollout to be made. */
+export interface RolloutRequest {
+  readonly name: string;
+  /** Path of a release. */
+  readonly release: string;
+  readonly filter?: TargetFilter;
+  readonly groups: readonly {
+    readonly name: string;
+    readonly filter?: TargetFilter;
+    /** Of those that match and stand in no group before, rounded up. */
+    readonly percent: number;
+    /** The next group begins when this share has installed it. */
+    readonly successPercent: number;
+    /** The rollout pauses when this share has failed. */
+    readonly errorPercent: number;
+  }[];
+}
+
+/** A rollout and how far it is. */
+export interface RolloutView {
+  readonly id: number;
+  readonly name: string;
+  readonly release: string;
+  readonly createdBy: string;
+  readonly createdMs: number;
+  readonly status: "draft" | "awaiting-approval" | "running" | "paused" | "finished" | "aborted";
+  /** While running or paused: the present group, from 0. */
+  readonly group?: number;
+  /** While paused. */
+  readonly pausedBy?: "operator" | "errors";
+  readonly groups: readonly {
+    readonly name: string;
+    readonly boxes: number;
+    readonly successPercent: number;
+    readonly errorPercent: number;
+    readonly installed: number;
+    readonly failed: number;
+  }[];
+  /** Of one rollout, oldest first. An empty operator: the rollout by itself. */
+  readonly audit?: readonly {
+    readonly atMs: number;
+    readonly operator: string;
+    readonly what: string;
+  }[];
+}
+
+/** Where one target of a rollout stands. */
+export interface TargetView {
+  /** DDI's action id; pages go on after it. */
+  readonly actionId: number;
+  readonly controllerId: string;
+  readonly group: number;
+  readonly state:
+    | "waiting"
+    | "offered"
+    | "running"
+    | "going-on"
+    | "installed"
+    | "failed"
+    | "cancelled";
+  /** Why it failed, in its own words. */
+  readonly reason: string;
+  readonly changedMs: number;
+}

@@ -1,7 +1,6 @@
 import { type Context, Hono } from "hono";
 import { deleteCookie, setCookie } from "hono/cookie";
-import { describeRoute, openAPIRouteHandler, resolver, validator } from "hono-openapi";
-import type * as v from "valibot";
+import { describeRoute, openAPIRouteHandler } from "hono-openapi";
 import type { Clock } from "../../hal/mod.ts";
 import type { Sessions } from "../auth/sessions.ts";
 import { BodyError, readBody } from "../body.ts";
@@ -9,11 +8,15 @@ import type { Core } from "../core.ts";
 import { DistrictError } from "../errors.ts";
 import type { LiveHub } from "../live/hub.ts";
 import { faultFields, type Log } from "../log.ts";
+import type { UpdateRepository } from "../rollouts/repository.ts";
+import type { Updates } from "../rollouts/updates.ts";
 import { IMPORT_BYTES_MAX } from "../people/read.ts";
 import type { DistrictStore } from "../store/contract.ts";
 import { apiError, type ConsoleEnv, COOKIE, refuseForeign, requireSession } from "./guard.ts";
 import { liveOwner, liveResponse } from "./live.ts";
+import { answer, check, describe, json } from "./route.ts";
 import * as schemas from "./schemas.ts";
+import { updateRoutes } from "./updates.ts";
 import { eventViews } from "./views.ts";
 
 /** What the console's side of a district needs. */
@@ -24,6 +27,8 @@ export interface ConsoleApiHost {
   readonly core: Core;
   readonly hub: LiveHub;
   readonly sessions: Sessions;
+  readonly updates: Updates;
+  readonly repository: UpdateRepository;
   readonly districtName: string;
   readonly version: string;
 }
@@ -34,42 +39,6 @@ const BODY_TIMEOUT_MS = 15_000;
 /** 32 MiB over 3 Mbit/s. */
 const IMPORT_TIMEOUT_MS = 90_000;
 const LOGIN_PATH = "/api/session";
-
-type Schema = v.GenericSchema;
-
-/** A validator whose faults are answered as an `ApiError`. */
-function check<S extends Schema, T extends "json" | "query">(
-  target: T,
-  schema: S,
-  status: 400 | 422 = 400,
-) {
-  return validator(target, schema, (result, c) => {
-    if (result.success) return;
-    const issue = result.error[0];
-    const path = issue?.path?.map((part) => typeof part === "object" ? part.key : part).join(".");
-    const message = `${path ? `${path}: ` : ""}${issue?.message ?? "not as expected"}`;
-    return apiError(c, status, "invalid", message.slice(0, 500));
-  });
-}
-
-/** Describes a call for the OpenAPI document. */
-function describe(summary: string, answer?: Schema, status = 200) {
-  const errors = { description: "Refused", content: json(schemas.ErrorSchema) };
-  return describeRoute({
-    summary,
-    responses: {
-      [status]: {
-        description: summary,
-        ...(answer === undefined ? {} : { content: json(answer) }),
-      },
-      default: errors,
-    },
-  });
-}
-
-function json(schema: Schema) {
-  return { "application/json": { schema: resolver(schema) } };
-}
 
 /** The routes of `district/api/types.ts`. */
 export function consoleApi(host: ConsoleApiHost): Hono<ConsoleEnv> {
@@ -220,11 +189,8 @@ export function consoleApi(host: ConsoleApiHost): Hono<ConsoleEnv> {
     check("json", schemas.SettingsSchema, 422),
     async (c) => answer(c, await core.putSettings(c.req.valid("json"), c.get("session").username)),
   );
+  updateRoutes(app, host);
   return app;
-}
-
-function answer(c: Context, body: object, status: 200 | 202 | 422 = 200): Response {
-  return c.json(body, status, { "cache-control": "no-store" });
 }
 
 /** Reads JSON bodies with a bound on size and time, before anything else touches them. */

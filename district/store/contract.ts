@@ -17,6 +17,8 @@ import type {
 import type { CardholderPage, PolicySettings } from "../api/types.ts";
 import type { RolloutStore } from "./rollout_contract.ts";
 
+export type * from "./rollout_contract.ts";
+
 /** One enrolled box. */
 export interface BoxRow {
   readonly id: string;

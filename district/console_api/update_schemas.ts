@@ -1,0 +1,169 @@
+/**
+ * Schemas of the calls about updates.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import type {
+  ControllerRequest,
+  ControllerToken,
+  ControllerView,
+  PublishedView,
+  ReleaseRequest,
+  ReleaseView,
+  RolloutRequest,
+  RolloutView,
+  TargetFilter,
+  TargetView,
+} from "../api/types.ts";
+import { GROUPS_MAX } from "../rollouts/machine.ts";
+
+const text = (charsMax: number) => v.pipe(v.string(), v.minLength(1), v.maxLength(charsMax));
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const percent = v.pipe(v.number(), v.minValue(1), v.maxValue(100));
+const optional = v.exactOptional;
+const name = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(100));
+const controllerId = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9._:@-]{1,64}$/, "expected 1 to 64 letters, digits and . _ : @ -"),
+);
+const LABELS_MAX = 32;
+/** A district has some thousand boxes; a list by hand names some of them. */
+const IDS_MAX = 10_000;
+const labels = v.pipe(
+  v.record(text(64), v.pipe(v.string(), v.maxLength(200))),
+  v.check((all) => Object.keys(all).length <= LABELS_MAX, `at most ${LABELS_MAX} labels`),
+);
+const STATES = [
+  "waiting",
+  "offered",
+  "running",
+  "going-on",
+  "installed",
+  "failed",
+  "cancelled",
+] as const;
+
+/** Checks a {@link ReleaseRequest}. */
+export const ReleaseRequestSchema: v.GenericSchema<unknown, ReleaseRequest> = v.strictObject({
+  path: text(500),
+});
+
+/** Checks a {@link ControllerRequest}. */
+export const ControllerRequestSchema: v.GenericSchema<unknown, ControllerRequest> = v.strictObject({
+  id: controllerId,
+  labels: optional(labels),
+});
+
+const FilterSchema: v.GenericSchema<unknown, TargetFilter> = v.strictObject({
+  ids: optional(v.pipe(v.array(controllerId), v.maxLength(IDS_MAX))),
+  labels: optional(labels),
+});
+
+/** Checks a {@link RolloutRequest}. */
+export const RolloutRequestSchema: v.GenericSchema<unknown, RolloutRequest> = v.strictObject({
+  name,
+  release: text(500),
+  filter: optional(FilterSchema),
+  groups: v.pipe(
+    v.array(v.strictObject({
+      name,
+      filter: optional(FilterSchema),
+      percent,
+      successPercent: percent,
+      errorPercent: percent,
+    })),
+    v.minLength(1),
+    v.maxLength(GROUPS_MAX),
+  ),
+});
+
+/** Checks the query of `GET /api/rollouts/:id/targets`. */
+export const TargetsQuerySchema = v.object({
+  after: v.optional(v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number)), "0"),
+  limit: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^\d{1,4}$/),
+      v.transform(Number),
+      v.minValue(1),
+      v.maxValue(1_000),
+    ),
+    "200",
+  ),
+  state: v.optional(v.picklist(STATES)),
+});
+
+const published = {
+  path: v.string(),
+  kind: v.string(),
+  version: v.string(),
+  bytes: count,
+  sha256: v.string(),
+};
+
+/** Describes {@link ReleaseView}. */
+export const ReleaseSchema: v.GenericSchema<unknown, ReleaseView> = v.strictObject({
+  ...published,
+  addedMs: count,
+});
+
+/** Describes a list of {@link ReleaseView}. */
+export const ReleasesSchema: v.GenericSchema<unknown, ReleaseView[]> = v.array(ReleaseSchema);
+
+/** Describes a list of {@link PublishedView}. */
+export const PublishedSchema: v.GenericSchema<unknown, PublishedView[]> = v.array(
+  v.strictObject(published),
+);
+
+/** Describes a list of {@link ControllerView}. */
+export const ControllersSchema: v.GenericSchema<unknown, ControllerView[]> = v.array(
+  v.strictObject({
+    id: v.string(),
+    addedMs: count,
+    labels: v.record(v.string(), v.string()),
+    attributes: v.record(v.string(), v.string()),
+  }),
+);
+
+/** Describes {@link ControllerToken}. */
+export const ControllerTokenSchema: v.GenericSchema<unknown, ControllerToken> = v.strictObject({
+  id: v.string(),
+  token: v.string(),
+});
+
+/** Describes {@link RolloutView}. */
+export const RolloutSchema: v.GenericSchema<unknown, RolloutView> = v.strictObject({
+  id: count,
+  name: v.string(),
+  release: v.string(),
+  createdBy: v.string(),
+  createdMs: count,
+  status: v.picklist(["draft", "awaiting-approval", "running", "paused", "finished", "aborted"]),
+  group: optional(count),
+  pausedBy: optional(v.picklist(["operator", "errors"])),
+  groups: v.array(v.strictObject({
+    name: v.string(),
+    boxes: count,
+    successPercent: percent,
+    errorPercent: percent,
+    installed: count,
+    failed: count,
+  })),
+  audit: optional(
+    v.array(v.strictObject({ atMs: count, operator: v.string(), what: v.string() })),
+  ),
+});
+
+/** Describes a list of {@link RolloutView}. */
+export const RolloutsSchema: v.GenericSchema<unknown, RolloutView[]> = v.array(RolloutSchema);
+
+/** Describes a list of {@link TargetView}. */
+export const TargetsSchema: v.GenericSchema<unknown, TargetView[]> = v.array(v.strictObject({
+  actionId: count,
+  controllerId: v.string(),
+  group: count,
+  state: v.picklist(STATES),
+  reason: v.string(),
+  changedMs: count,
+}));

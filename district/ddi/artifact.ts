@@ -1,0 +1,84 @@
+/** A part of a file, both ends inside. */
+export interface ByteRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+const CHUNK_BYTES = 1 << 16;
+
+/**
+ * Reads `Range` (RFC 9110, 14.2). `undefined`: all of it, also for several ranges or what is no range,
+ * which a server may pass over; `"unsatisfiable"`: beyond the end.
+ */
+export function parseRange(
+  header: string | null,
+  bytes: number,
+): ByteRange | "unsatisfiable" | undefined {
+  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header?.trim() ?? "");
+  if (match === null) return undefined;
+  const [, first, last] = match as unknown as [string, string, string];
+  if (first === "") {
+    if (last === "") return undefined;
+    const count = Math.min(Number(last), bytes);
+    return count === 0 ? "unsatisfiable" : { from: bytes - count, to: bytes - 1 };
+  }
+  const from = Number(first);
+  const to = last === "" ? bytes - 1 : Math.min(Number(last), bytes - 1);
+  if (last !== "" && Number(last) < from) return undefined;
+  return from >= bytes ? "unsatisfiable" : { from, to };
+}
+
+/** Answers with a file of `bytes` bytes or a part of it, and closes it. */
+export async function artifactResponse(
+  request: Request,
+  file: Deno.FsFile,
+  { bytes, sha256 }: { readonly bytes: number; readonly sha256: string },
+): Promise<Response> {
+  const etag = `"${sha256}"`;
+  const headers = new Headers({
+    "accept-ranges": "bytes",
+    "content-type": "application/octet-stream",
+    "cache-control": "private, no-transform",
+    etag,
+  });
+  const condition = request.headers.get("if-range");
+  const wanted = condition === null || condition === etag ? request.headers.get("range") : null;
+  const range = parseRange(wanted, bytes);
+  if (range === "unsatisfiable") {
+    file.close();
+    headers.set("content-range", `bytes */${bytes}`);
+    return new Response(null, { status: 416, headers });
+  }
+  const { from, to } = range ?? { from: 0, to: bytes - 1 };
+  headers.set("content-length", String(to - from + 1));
+  if (range !== undefined) headers.set("content-range", `bytes ${from}-${to}/${bytes}`);
+  const status = range === undefined ? 200 : 206;
+  if (request.method === "HEAD") {
+    file.close();
+    return new Response(null, { status, headers });
+  }
+  await file.seek(from, Deno.SeekMode.Start);
+  return new Response(streamOf(file, to - from + 1), { status, headers });
+}
+
+function streamOf(file: Deno.FsFile, count: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let left = count;
+  return new ReadableStream({
+    async pull(controller) {
+      const buffer = new Uint8Array(Math.min(CHUNK_BYTES, left));
+      try {
+        const read = await file.read(buffer);
+        if (read === null) throw new Error("the file became shorter while it was sent");
+        left -= read;
+        controller.enqueue(buffer.subarray(0, read));
+      } catch (error) {
+        file.close();
+        throw error;
+      }
+      if (left > 0) return;
+      file.close();
+      controller.close();
+    },
+    cancel: () => file.close(),
+  });
+}
