@@ -84,9 +84,7 @@ function findingText(finding: OsdpFinding, path: string): string {
     "own-key": "has a key of its own, which box.yaml needs",
     unknown: "does not say whether it knows the secure channel",
   }[security];
-  const at = address === undefined
-    ? "no address of its own (set one by comset)"
-    : `address ${address}`;
+  const at = address === undefined ? "an address that was not searched" : `address ${address}`;
   return `${baudRate} baud, ${at}: ${who}${
     check === "checksum" ? ", checksum only" : ""
   }; ${advice}`;

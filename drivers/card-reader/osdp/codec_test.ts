@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Command, decodeCommand, encodeCommand, OsdpCodecError } from "./commands.ts";
-import { decodeReply, encodeReply, REPLY, type Reply } from "./replies.ts";
+import {
+  decodeReply,
+  encodeReply,
+  FOREIGN,
+  type ForeignCode,
+  REPLY,
+  type Reply,
+} from "./replies.ts";
 
 /** Records as literals make them: `deepEqual` minds a prototype. */
 const record = <T extends object>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
@@ -58,6 +65,15 @@ const commands: fc.Arbitrary<Command> = fc.oneof(
     text: fc.uint8Array({ maxLength: 255 }),
   }),
   record({ kind: fc.constant("communication" as const), address: u8, baudRate: u32 }),
+  record({ kind: fc.constant("receiveSize" as const), bytes: u16 }),
+  record({
+    kind: fc.constant("file" as const),
+    type: u8,
+    size: u32,
+    offset: u32,
+    part: fc.uint8Array({ maxLength: 1_300 }),
+  }),
+  constant("abort"),
 );
 
 const raw = fc.integer({ min: 0, max: 300 }).chain((bits) =>
@@ -70,6 +86,20 @@ const raw = fc.integer({ min: 0, max: 300 }).chain((bits) =>
 const replies: fc.Arbitrary<Reply> = fc.oneof(
   constant("ack"),
   constant("busy"),
+  record({
+    kind: fc.constant("fileStatus" as const),
+    interleave: fc.boolean(),
+    leaveChannel: fc.boolean(),
+    pollFirst: fc.boolean(),
+    delayMs: u16,
+    status: fc.integer({ min: -32_768, max: 32_767 }),
+    receiveMax: u16,
+  }),
+  record({
+    kind: fc.constant("foreign" as const),
+    code: fc.constantFrom(...Object.keys(FOREIGN).map((code) => Number(code) as ForeignCode)),
+    data: fc.uint8Array({ maxLength: 300 }),
+  }),
   record({
     kind: fc.constant("nak" as const),
     code: u8,

@@ -77,7 +77,7 @@ export type OsdpSecurity =
 export interface OsdpFoundReader {
   readonly kind: "reader";
   readonly baudRate: number;
-  /** `undefined`: it answers only where everybody does; give it an address by COMSET. */
+  /** `undefined`: it answered only where everybody does, so its own is none of those searched. */
   readonly address: number | undefined;
   readonly check: FrameCheck;
   /** PDID; `undefined` when it could not be read. */

@@ -80,6 +80,9 @@ export interface OsdpFileResult {
   readonly restarts: number;
 }
 
+/** Readers that are being given a file: parts of two would make one that is neither. */
+const busy = new WeakSet<Conversation>();
+
 /** See {@link import("./bus.ts").OsdpBus.sendFile}. */
 export async function sendFile(
   conversation: Conversation,
@@ -95,6 +98,8 @@ export async function sendFile(
   if (!Number.isInteger(fromOffset) || fromOffset < 0 || fromOffset >= size) {
     throw new RangeError(`begin at ${fromOffset}: expected a place in the file`);
   }
+  if (busy.has(conversation)) throw new RangeError("the reader is being given a file already");
+  busy.add(conversation);
   const transfer = new Transfer(conversation, bench, source, { ...options, type, fromOffset });
   try {
     return await transfer.run();
@@ -106,6 +111,7 @@ export async function sendFile(
     throw cause;
   } finally {
     conversation.agenda.paceMs = undefined;
+    busy.delete(conversation);
   }
 }
 

@@ -4,7 +4,7 @@ import { crc16 } from "../../../hal/mod.ts";
 import type { SimulatedReaderOptions } from "../../../hal/sim/osdp_reader/mod.ts";
 import { FrameDecoder } from "./frame.ts";
 import type { OsdpFileOptions, OsdpFileProgress, OsdpFileSource } from "./mod.ts";
-import { type LineRig, openLineRig, settle } from "./rig_test.ts";
+import { type LineRig, openLineRig, openRig, settle } from "./rig_test.ts";
 
 const KEY = Uint8Array.fromHex("000102030405060708090a0b0c0d0e0f");
 const CARD = Uint8Array.of(0xde, 0xad, 0xbe, 0xef);
@@ -224,6 +224,7 @@ Deno.test("whoever gives up tells the reader to abort, and cards go on", async (
   const stop = new AbortController();
   const { done, progress } = send(rig, firmware().source, {}, stop.signal);
   await until(rig, progress, 5_000);
+  await assert.rejects(send(rig, firmware().source).done, /already/);
   stop.abort(new Error("enough"));
   await assert.rejects(settle(rig, done, 2_000), /enough/);
   await rig.clock.advance(500);
@@ -239,4 +240,36 @@ Deno.test("on a slow line a part holds up the others no longer than on a fast on
   const { lengths, source } = firmware(1_000);
   await settle(rig, send(rig, source).done, 60_000);
   assert.ok(Math.max(...lengths) <= 96, `${Math.max(...lengths)}`);
+});
+
+Deno.test("a reader that answers a file with nonsense is given up, in bounded time and tries", async () => {
+  const cases = [
+    { patch: { 4: 0xff, 5: 0xff }, says: /gives the file up \(status -1\)/, parts: 4 },
+    { patch: { 4: 0xf0, 5: 0xff }, says: /gives the file up \(status -16\)/, parts: 1 },
+    { patch: { 4: 2, 5: 0 }, says: /restarts before it has the whole file/, parts: 1 },
+    { patch: { 4: 3, 5: 0 }, says: /does not come to an end/, parts: 700 },
+    { patch: { 1: 0x02 }, says: undefined, parts: 30 },
+    { patch: { 6: 1 }, says: undefined, parts: 2_000 },
+  ];
+  for (const { patch, says, parts } of cases) {
+    let sent = 0;
+    await using rig = await openRig([{ address: 0, file: {} }], {
+      interfere: (bytes, from) => {
+        if (from === "a" && bytes[5] === 0x7c) sent++;
+        if (from === "a" || bytes[5] !== 0x7a) return [{ bytes }];
+        // Its body begins at 6; the check is made right again.
+        const bad = bytes.slice();
+        for (const [at, value] of Object.entries(patch)) bad[5 + Number(at)] = value;
+        const crc = crc16(bad, 0, bad.length - 2);
+        bad.set([crc & 0xff, crc >> 8], bad.length - 2);
+        return [{ bytes: bad }];
+      },
+    });
+    await rig.clock.advance(500);
+    const { source } = firmware(1_000);
+    const done = rig.bus.sendFile(0, source, {}, new AbortController().signal);
+    if (says === undefined) await settle(rig, done, 700_000);
+    else await assert.rejects(settle(rig, done, 700_000), says);
+    assert.ok(sent >= 1 && sent <= parts, `${sent} parts`);
+  }
 });

@@ -93,7 +93,7 @@ const HARMS: readonly Harm[] = [
   {
     name: "it reboots for long",
     harm: (rig) => {
-      rig.devices[0]!.reboot(15_000);
+      rig.devices[0]!.reboot(10_000);
       return () => {};
     },
   },
@@ -111,7 +111,7 @@ for (const secure of [true, false]) {
     Deno.test(`${secure ? "secure" : "clear"}: ${name}; it recovers, the others lose no tap`, async () => {
       await using rig = await open(secure);
       const right = harm(rig);
-      const tapped = await tapOthers(rig, 20_000);
+      const tapped = await tapOthers(rig, 12_000);
       right();
       await backAfterMs(rig);
       await rig.clock.advance(1_000);
