@@ -216,10 +216,9 @@ function inputsOf(
     const options = input.options as Omit<GpioSettings, "direction">;
     // An expander's lines are there only while its driver runs.
     if (expanders.has(options.chip)) return [];
-    const role: InputRole = config.release.some((one) =>
-        one.input === input.id && one.normally === "open"
-      )
-      ? "release"
+    const release = config.release.find((one) => one.input === input.id);
+    const role: InputRole = release !== undefined
+      ? release.normally === "closed" ? "release-loop" : "release"
       : config.doors.some((door) => door.requestToExit === input.id)
       ? "request-to-exit"
       : config.doors.some((door) => doorPoints(door).contact === input.id)

@@ -47,8 +47,11 @@ export async function observeLine(
   }
 }
 
-/** What an input is for, as `box.yaml` joins it with doors. */
-export type InputRole = "contact" | "request-to-exit" | "release" | "other";
+/**
+ * What an input is for, as `box.yaml` joins it with doors. A `release-loop` is active while all is well
+ * (`normally: closed`), and releases when it is not.
+ */
+export type InputRole = "contact" | "request-to-exit" | "release" | "release-loop" | "other";
 
 /** Nobody presses a button that often in a few seconds. */
 const EDGES_A_SECOND_MAX = 3;
@@ -84,13 +87,19 @@ export function judgeInput(
       ),
     };
   }
-  if (!(first && last && edges === 0)) {
+  const loop = role === "release-loop";
+  if (loop && !first && !last && edges === 0) {
+    return { check: "input", subject, ...stuck(role, settings) };
+  }
+  if (loop || !(first && last && edges === 0)) {
     return {
       check: "input",
       subject,
       severity: "ok",
       what: edges > 0
         ? text(`有反应（${edges} 次变化）`, `it reacts (${edges} changes)`)
+        : loop
+        ? text("回路闭合", "the loop is closed")
         : text("静止，未触发", "at rest, not active"),
     };
   }
@@ -101,11 +110,12 @@ function stuck(role: InputRole, settings: GpioSettings): Omit<Finding, "check" |
   const turned = `activeLow: ${!(settings.activeLow ?? false)}`;
   switch (role) {
     case "release":
+    case "release-loop":
       return {
         severity: "fault",
         what: text(
           "消防联动一直处于触发状态：所有门都会被释放",
-          "the fire release is active all the time: every door is unlocked",
+          "the fire release is on all the time: every door is unlocked",
         ),
         advice: text(
           `检查消防盘干接点与接线（断线也按火警处理）；若接点是另一种类型，把 box.yaml 改为 ${turned}`,

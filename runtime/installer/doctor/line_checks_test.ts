@@ -65,6 +65,15 @@ Deno.test("a stuck input is told by what it is for", async () => {
   }
 });
 
+Deno.test("a loop that is closed in peace is good while it is active, and a fault when it is cut", async () => {
+  const { input } = rig();
+  const closed = await input("release-loop", { activeLow: false });
+  assert.deepEqual([closed.severity, closed.what.en], ["ok", "the loop is closed"]);
+  const cut = await input("release-loop", { activeLow: true });
+  assert.equal(cut.severity, "fault");
+  assert.match(cut.what.en, /every door is unlocked/);
+});
+
 Deno.test("an input that never settles floats", async () => {
   const { gpio, clock, input } = rig();
   const finding = await input("contact", { bias: "as-is" }, async () => {
