@@ -26,7 +26,12 @@
  * | `GET /api/rollouts` | → {@link RolloutView}[], newest first, at most 200 |
  * | `POST /api/rollouts` | {@link RolloutRequest} → {@link RolloutView} (201), a draft; 404, 422 |
  * | `GET /api/rollouts/:id` | → {@link RolloutView} with its audit |
- * | `POST /api/rollouts/:id/VERB` | `submit`, `approve`, `reject`, `pause`, `resume` or `abort` → {@link RolloutView}; 409 with why not |
+ * | `POST /api/rollouts/:id/submit` | → {@link RolloutView}; 409 with why not |
+ * | `POST /api/rollouts/:id/approve` | → {@link RolloutView}; 409 with why not |
+ * | `POST /api/rollouts/:id/reject` | → {@link RolloutView}; 409 with why not |
+ * | `POST /api/rollouts/:id/pause` | → {@link RolloutView}; 409 with why not |
+ * | `POST /api/rollouts/:id/resume` | → {@link RolloutView}; 409 with why not |
+ * | `POST /api/rollouts/:id/abort` | → {@link RolloutView}; 409 with why not |
  * | `GET /api/rollouts/:id/targets?after=&state=&limit=` | → {@link TargetView}[], at most 1,000 |
  *
  * Each call but the first needs the session's cookie; calls that change something also need the
