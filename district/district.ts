@@ -46,6 +46,8 @@ export interface DistrictOptions {
   readonly passwordCost?: PasswordCost;
   /** For tests: seconds until a link that answers no ping is given up. */
   readonly linkIdleTimeoutS?: number;
+  /** For tests: seconds after which update clients ask again. */
+  readonly updatePollS?: number;
   /** A certificate of one's own, both PEM. Boxes pin its last certificate. */
   readonly certificate?: { readonly certPem: string; readonly keyPem: string };
 }
@@ -193,7 +195,15 @@ function serve(options: DistrictOptions, opened: Opened): District {
   });
   const repository = new UpdateRepository(join(options.dataDir, "updates"));
   const updates = new Updates({ store, clock, repository });
-  const ddi = new DdiApi({ rollouts: store.rollouts, repository, clock, log });
+  const { updatePollS: pollS } = options;
+  const rollouts = store.rollouts;
+  const ddi = new DdiApi({
+    rollouts,
+    repository,
+    clock,
+    log,
+    ...pollS === undefined ? {} : { pollS },
+  });
   const app = consoleApi({
     store,
     clock,

@@ -18,12 +18,13 @@ export interface DdiHost {
   readonly repository: UpdateRepository;
   readonly clock: Clock;
   readonly log: Log;
+  /** A client that has nothing to do asks again after this, below an hour. 5 minutes. */
+  readonly pollS?: number;
 }
 
 /** A district is one of hawkBit's tenants, by the name that a fresh hawkBit has. */
 export const DDI_PREFIX = "/DEFAULT/controller/v1/";
-/** A client that has nothing to do asks again after this. */
-const POLL = "00:05:00";
+const POLL_S = 300;
 /** A failure's log lines; attributes are smaller. */
 const BODY = { bytesMax: 256 << 10, timeoutMs: 15_000 } as const;
 /** Wrong tokens from one address: enough for a school whose boxes were all set up wrongly. */
@@ -133,7 +134,11 @@ export class DdiApi {
     if (Object.keys(controller.attributes).length === 0) {
       links.configData = { href: `${base}/configData` };
     }
-    return answer({ config: { polling: { sleep: POLL } }, _links: links });
+    const { pollS = POLL_S } = this.#host;
+    const [minutes, seconds] = [Math.trunc(pollS / 60), pollS % 60].map((part) =>
+      String(part).padStart(2, "0")
+    );
+    return answer({ config: { polling: { sleep: `00:${minutes}:${seconds}` } }, _links: links });
   }
 
   async #deployment({ controller, base }: Call, action: number): Promise<Response> {

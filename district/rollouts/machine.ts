@@ -135,6 +135,11 @@ export function stepRollout(rollout: Rollout, event: RolloutEvent): RolloutTrans
         : refuse("it does not run");
     case "resume": {
       if (status.at !== "paused") return refuse("it is not paused");
+      if (status.reason === "errors" && event.by === rollout.createdBy) {
+        return refuse(
+          "it stopped by itself; whoever made it cannot let it go on, ask another operator",
+        );
+      }
       // Whoever goes on after failures has looked at them: the same ones do not stop it again.
       const forgiven = status.reason === "errors"
         ? rollout.counts[status.group]!.failed

@@ -87,7 +87,9 @@ Deno.test("it stops by itself where its thresholds say, and says so in the audit
 });
 
 Deno.test("resumed, the failures that were looked at do not stop it again; as many new ones do", () => {
-  let rollout = does(running(), ...many(2, told(0, false)), { kind: "resume", by: "wang" });
+  const stopped = does(running(), ...many(2, told(0, false)));
+  refuses(stopped, { kind: "resume", by: "li" }, /another operator/);
+  let rollout = does(stopped, { kind: "resume", by: "wang" });
   assert.equal(offeredUpTo(rollout), 0);
   rollout = does(rollout, told(0, false));
   assert.equal(rollout.status.at, "running");
