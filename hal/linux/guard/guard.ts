@@ -17,6 +17,13 @@ const UNUSED_MS_MAX = 30_000;
 /** A watchdog is petted this often within its timeout, so that one late tick resets nothing. */
 const PETS_A_TIMEOUT = 4;
 
+/**
+ * A box may take this long from its hello to its first `ready`, whatever the watchdog's time-out: a
+ * Pi with a cold cache and a large policy is slow. It is given once until the next `ready`, so that
+ * a box that crashes at each start is reset all the same.
+ */
+const START_MS_MAX = 60_000;
+
 /** A box's connection, as the guard uses it. */
 export interface GuardLink {
   /** Sends `message` and, if given, a duplicate of `fd`; `false` when the box reads nothing. */
@@ -63,8 +70,10 @@ export class Guard {
   readonly #lines = new Map<string, HeldLine>();
   #link: GuardLink | undefined;
   #heartbeatMs = 2_000;
-  /** The box said that its doors work; before that the watchdog is not petted. */
+  /** The box said that its doors work. */
   #ready = false;
+  /** The watchdog is petted until then for a box that has not said so yet. */
+  #startEndsMs: number | undefined;
   #pings = 0;
   /** The last ping before the box counted as dead; `undefined` while it lives. */
   #deadAtPing: number | undefined;
@@ -120,6 +129,7 @@ export class Guard {
       case "ready":
         for (const [id, line] of this.#lines) if (!line.claimed) this.#letGo(id);
         this.#ready = true;
+        this.#startEndsMs = undefined;
         return;
       case "alive":
         return this.#alive(message.n);
@@ -167,6 +177,7 @@ export class Guard {
     this.#send({ kind: "welcome", protocol: GUARD_PROTOCOL, lines: [...this.#lines.keys()] });
     if (protocol !== GUARD_PROTOCOL) return;
     this.#arm(watchdog);
+    this.#startEndsMs ??= this.#aliveMs + START_MS_MAX;
     this.#cancelTick?.();
     this.#tickMs = this.#aliveMs;
     this.#scheduleTick();
@@ -244,7 +255,8 @@ export class Guard {
     }
     // A frozen box reads no pings; those that fit its socket are enough.
     this.#send({ kind: "ping", n: ++this.#pings });
-    if (this.#ready && this.#deadAtPing === undefined) this.#pet(nowMs);
+    const starting = !this.#ready && nowMs < this.#startEndsMs!;
+    if (starting || (this.#ready && this.#deadAtPing === undefined)) this.#pet(nowMs);
   }
 
   #driveAll(why: string, fields: Record<string, number> = {}): void {

@@ -90,16 +90,47 @@ function rig(stay = false) {
   return { clock, stood, logged, driven, closed, dog, guard, connect, done: () => done };
 }
 
-Deno.test("an answering box is left alone, and its watchdog petted once it is ready", async () => {
+Deno.test("an answering box is left alone, and its watchdog petted", async () => {
   const { clock, driven, dog, connect } = rig();
   const link = connect();
   link.say(hold("gpiochip0/1", true), 7);
-  await clock.advance(5_000);
-  assert.deepEqual(dog, ["arm 8000"], "a box that is still starting is not yet alive");
   link.say({ kind: "ready" });
   await clock.advance(4_000);
-  assert.deepEqual(dog, ["arm 8000", "pet 5250", "pet 7250"]);
+  assert.deepEqual(dog, ["arm 8000", "pet 2000", "pet 4000"]);
   assert.deepEqual(driven, []);
+});
+
+Deno.test("a box has a minute to start, however short the watchdog's time-out, and then it is reset", async () => {
+  const { clock, dog, connect } = rig();
+  const link = connect();
+  link.alive = false;
+  await clock.advance(30_000);
+  assert.equal(dog.length, 1 + 15, "petted while it loads and answers nothing");
+  await clock.advance(30_000);
+  const pets = dog.length;
+  await clock.advance(30_000);
+  assert.equal(dog.length, pets, "a minute is over");
+});
+
+Deno.test("a box that dies at each start is reset: its minute is not given again before it was ready", async () => {
+  const { clock, dog, guard, connect } = rig();
+  for (let start = 0; start < 7; start++) {
+    const link = connect();
+    await clock.advance(10_000);
+    guard.disconnected(link);
+  }
+  const pets = dog.length;
+  assert.ok(pets <= 1 + 30, `${pets - 1} pets`);
+  const link = connect();
+  await clock.advance(10_000);
+  assert.equal(dog.length, pets);
+  link.say({ kind: "ready" });
+  await clock.advance(2_000);
+  assert.equal(dog.length, pets + 1);
+  guard.disconnected(link);
+  connect();
+  await clock.advance(10_000);
+  assert.ok(dog.length > pets + 3, "after it was ready, the next start has its minute again");
 });
 
 Deno.test("silence of a heartbeat drives every line, once; an answer gives them back", async () => {
