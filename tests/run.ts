@@ -46,6 +46,7 @@ const LIMITS_MINUTES: Readonly<Record<string, number>> = {
   scenario: 15,
   docker: 15,
   hil: 20,
+  ota: 15,
 };
 const LIMIT_MINUTES = 10;
 const ALONE: ReadonlySet<string> = new Set(["browser", "load", "timing"]);

@@ -23,6 +23,7 @@
  * | `POST /api/releases` | {@link ReleaseRequest} → {@link ReleaseView} (201); 404, 422 |
  * | `GET /api/controllers` | → {@link ControllerView}[], by id |
  * | `POST /api/controllers` | {@link ControllerRequest} → {@link ControllerToken} (201) |
+ * | `DELETE /api/controllers/:id` | → 204; what it has not told counts as failed; 404 |
  * | `GET /api/rollouts` | → {@link RolloutView}[], newest first, at most 200 |
  * | `POST /api/rollouts` | {@link RolloutRequest} → {@link RolloutView} (201), a draft; 404, 422 |
  * | `GET /api/rollouts/:id` | → {@link RolloutView} with its audit |

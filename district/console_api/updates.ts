@@ -69,6 +69,14 @@ export function updateRoutes(app: Hono<ConsoleEnv>, host: UpdateRoutesHost): voi
       return answer(c, { id, token }, 201);
     },
   );
+  app.delete(
+    "/api/controllers/:id",
+    describe("Ends a device's token; what it has not told counts as failed", undefined, 204),
+    async (c) => {
+      await updates.withdrawController(c.req.param("id"), c.get("session").username);
+      return c.body(null, 204);
+    },
+  );
   app.get(
     "/api/rollouts",
     describe("Lists rollouts, newest first", schemas.RolloutsSchema),

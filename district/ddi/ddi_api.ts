@@ -109,9 +109,10 @@ export class DdiApi {
     const controller = ID.test(id) && token !== undefined
       ? await rollouts.controller(id)
       : undefined;
-    if (controller !== undefined && timingSafeEqual(tokenHashOf(token!), controller.tokenHash)) {
-      return controller;
-    }
+    const tokenHash = controller?.tokenHash ?? new Uint8Array();
+    // A withdrawn controller has no hash; hashes of different lengths cannot be compared.
+    const isRight = tokenHash.length > 0 && timingSafeEqual(tokenHashOf(token!), tokenHash);
+    if (isRight) return controller!;
     await request.body?.cancel();
     const waitMs = this.#wrong.attempt(address, clock.monotonicMs());
     if (waitMs > 0) {

@@ -131,10 +131,15 @@ Deno.test("a stranger and a wrong token learn nothing, and guessing is slowed do
   assert.ok(more.some(([status]) => status === 429));
   // Whoever has the right token is not kept out by who has not.
   assert.equal((await client.request("GET", "")).status, 200);
-  // A new token ends the old one.
+  // A new token ends the old one, and a withdrawal every one.
   const renewed = await at.desk.client("gate-1");
   assert.equal((await renewed.request("GET", "")).status, 200);
-  assert.notEqual((await client.request("GET", "")).status, 200);
+  const refused = async () => [401, 429].includes((await client.request("GET", "")).status);
+  assert.ok(await refused());
+  assert.equal((await at.desk.call("li", "DELETE", "controllers/gate-2")).status, 204);
+  assert.equal((await at.desk.call("li", "DELETE", "controllers/gate-2")).status, 404);
+  const { status } = await other.request("GET", "");
+  assert.ok([401, 429].includes(status), String(status));
 });
 
 Deno.test("hostile requests get a reason, not a stack", async () => {

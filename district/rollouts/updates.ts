@@ -68,6 +68,15 @@ export class Updates {
     return token;
   }
 
+  /** Ends a controller's token for good. @throws {@link DistrictError} `not-found` */
+  async withdrawController(id: string, operator: string): Promise<void> {
+    const { store, clock } = this.#host;
+    if (!await store.rollouts.withdrawController(id, clock.wallMs())) {
+      throw new DistrictError("not-found", `there is no controller ${id.slice(0, 64)}`);
+    }
+    await this.#audit(operator, "controller.withdrawn", id);
+  }
+
   /** Makes a draft. @throws {@link DistrictError} `not-found`, `invalid` */
   async draft(request: RolloutRequest, operator: string): Promise<RolloutRow> {
     const { store, clock } = this.#host;

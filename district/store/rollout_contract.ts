@@ -27,7 +27,7 @@ export interface ReleaseRow {
 /** Whoever asks for updates over DDI: a "controller" in hawkBit's words. */
 export interface ControllerRow {
   readonly id: string;
-  /** SHA-256 of its target token. */
+  /** SHA-256 of its target token; empty when it was withdrawn. */
   readonly tokenHash: Uint8Array;
   readonly addedMs: number;
   /** What operators gave it; rollouts choose by these, never by what it tells of itself. */
@@ -124,8 +124,13 @@ export interface RolloutStore {
   putController(controller: Omit<ControllerRow, "attributes">): Promise<void>;
   /** One controller. */
   controller(id: string): Promise<ControllerRow | undefined>;
-  /** All of them, by id. */
+  /** All that were not withdrawn, by id. */
   controllers(): Promise<readonly ControllerRow[]>;
+  /**
+   * Ends a controller's token. What it has not told counts as a failure, so that no rollout waits for
+   * it. False when there is no such controller, or it was withdrawn before.
+   */
+  withdrawController(id: string, nowMs: number): Promise<boolean>;
   /** Replaces what a controller tells of itself. */
   putAttributes(id: string, attributes: Readonly<Record<string, string>>): Promise<void>;
   /** Adds a draft; each controller stands in one group at most. @returns its id. */

@@ -199,6 +199,29 @@ export function testRolloutStore(name: string, open: () => Promise<DistrictStore
     assert.deepEqual((await rollouts.rollouts(9)).map(({ id }) => id), [second, first]);
   });
 
+  test("a withdrawn controller is gone, and holds no rollout up", async (rollouts) => {
+    const id = await running(rollouts, [group(gates(1, 2), 100, 90), group(gates(3, 4), 100, 90)]);
+    const { actionId } = (await rollouts.offer("gate-1", NOW_MS))!;
+    await tells(rollouts, "gate-2", INSTALLED);
+    for (const gate of ["gate-1", "gate-4"]) {
+      assert.equal(await rollouts.withdrawController(gate, NOW_MS), true);
+      assert.equal(await rollouts.withdrawController(gate, NOW_MS), false);
+    }
+    assert.equal(await rollouts.withdrawController("stranger", NOW_MS), false);
+    assert.equal((await rollouts.controller("gate-1"))!.tokenHash.length, 0);
+    assert.deepEqual((await rollouts.controllers()).map((each) => each.id), ["gate-2", "gate-3"]);
+    assert.equal(await rollouts.report("gate-1", actionId, INSTALLED, NOW_MS), "closed");
+    await tells(rollouts, "gate-3", INSTALLED);
+    const { rollout } = (await rollouts.rollout(id))!;
+    assert.equal(rollout.status.at, "finished");
+    assert.deepEqual(rollout.counts, Array(2).fill({ installed: 1, failed: 1 }));
+    const failed = { rolloutId: id, afterActionId: 0, state: "failed", limit: 9 } as const;
+    assert.deepEqual(
+      (await rollouts.targets(failed)).map(({ reason }) => reason),
+      Array(2).fill("the device was withdrawn"),
+    );
+  });
+
   test("a draft that does not hold together leaves nothing behind", async (rollouts) => {
     await running(rollouts, [group(gates(1, 2))]);
     const draft = (groups: readonly GroupMembers[], releasePath = RELEASE.path) =>

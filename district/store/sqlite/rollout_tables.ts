@@ -66,7 +66,23 @@ export class RolloutTables implements RolloutStore {
   }
 
   async controllers(): Promise<readonly ControllerRow[]> {
-    return this.#sql("SELECT * FROM controllers ORDER BY id").all().map(controllerRow);
+    return this.#sql("SELECT * FROM controllers WHERE length(token_hash) > 0 ORDER BY id").all()
+      .map(controllerRow);
+  }
+
+  async withdrawController(id: string, nowMs: number): Promise<boolean> {
+    return transaction(this.#db, () => {
+      const { changes } = this.#sql(
+        `UPDATE controllers SET token_hash = zeroblob(0) WHERE id = ? AND length(token_hash) > 0`,
+      ).run(id);
+      if (Number(changes) === 0) return false;
+      for (const target of this.#openOf(id)) {
+        const row = this.#rollout(target.rolloutId)!;
+        if (row.rollout.status.at === "aborted") this.#set(target, "cancelled", "", nowMs);
+        else this.#finish(target, row, false, "the device was withdrawn", nowMs);
+      }
+      return true;
+    });
   }
 
   async putAttributes(id: string, attributes: Readonly<Record<string, string>>): Promise<void> {
@@ -214,17 +230,20 @@ export class RolloutTables implements RolloutStore {
 
   /** What has begun goes before what waits; older rollouts before newer ones. */
   #nextFor(controllerId: string): { target: TargetRow; row: RolloutRow } | undefined {
-    const open = this.#sql(
-      `SELECT * FROM targets WHERE controller = ? AND state IN ${OPEN}
-       ORDER BY state = 'waiting', id`,
-    ).all(controllerId).map(targetRow);
-    for (const target of open) {
+    for (const target of this.#openOf(controllerId)) {
       const row = this.#rollout(target.rolloutId)!;
       if (target.state !== "waiting" || target.group <= offeredUpTo(row.rollout)) {
         return { target, row };
       }
     }
     return undefined;
+  }
+
+  #openOf(controllerId: string): readonly TargetRow[] {
+    return this.#sql(
+      `SELECT * FROM targets WHERE controller = ? AND state IN ${OPEN}
+       ORDER BY state = 'waiting', id`,
+    ).all(controllerId).map(targetRow);
   }
 
   #offerOf(target: TargetRow, row: RolloutRow): Offer {
