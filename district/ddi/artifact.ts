@@ -28,13 +28,12 @@ export function parseRange(
   return from >= bytes ? "unsatisfiable" : { from, to };
 }
 
-/** Answers with a file of `bytes` bytes or a part of it, and closes it. */
+/** Answers with a file of `bytes` bytes or a part of it, and closes it. `etag` with its quotes. */
 export async function artifactResponse(
   request: Request,
   file: Deno.FsFile,
-  { bytes, sha256 }: { readonly bytes: number; readonly sha256: string },
+  { bytes, etag }: { readonly bytes: number; readonly etag: string },
 ): Promise<Response> {
-  const etag = `"${sha256}"`;
   const headers = new Headers({
     "accept-ranges": "bytes",
     "content-type": "application/octet-stream",

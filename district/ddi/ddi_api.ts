@@ -81,6 +81,9 @@ export class DdiApi {
     const base = `${origin}${DDI_PREFIX}${encodeURIComponent(id)}`;
     const call: Call = { request, controller, base };
     const [what, number, third, filename] = rest;
+    if (what === "tuf" && (request.method === "GET" || request.method === "HEAD")) {
+      return await this.#published(request, rest.slice(1).map(decode).join("/"));
+    }
     switch (`${request.method} ${rest.length} ${what ?? ""} ${third ?? ""}`) {
       case "GET 0  ":
         return await this.#poll(call);
@@ -225,7 +228,15 @@ export class DdiApi {
     const { release } = await this.#open(call.controller, action);
     if (basename(release.path) !== filename) throw new Refusal(404, "no such artifact");
     const file = await this.#host.repository.open(release);
-    return await artifactResponse(call.request, file, release);
+    const { bytes, sha256 } = release;
+    return await artifactResponse(call.request, file, { bytes, etag: `"${sha256}"` });
+  }
+
+  /** The TUF repository as a static server would serve it. */
+  async #published(request: Request, path: string): Promise<Response> {
+    const found = await this.#host.repository.openPublished(path);
+    if (found === undefined) throw new Refusal(404, "no such file in the repository");
+    return await artifactResponse(request, found.file, found);
   }
 
   async #open(controller: ControllerRow, action: number): Promise<Offer> {

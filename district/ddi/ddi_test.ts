@@ -212,6 +212,47 @@ Deno.test("a file that is not what was signed becomes no release, and is not ser
   assert.match(await add(PATH), /404 .*copy what gatehouse ota published/);
 });
 
+Deno.test("of the repository only what is published is served, and to those with a token", async () => {
+  await using at = await opened();
+  const { dataDir } = at.test;
+  const client = await at.desk.client("gate-1");
+  const get = async (path: string) => (await client.request("GET", `/tuf/${path}`)).status;
+  const timestamp = await client.request("GET", "/tuf/metadata/timestamp.json");
+  assert.deepEqual([timestamp.status, JSON.parse(timestamp.text).signed.meta["snapshot.json"]], [
+    200,
+    { version: 3 },
+  ]);
+  const [{ name }] = [...Deno.readDirSync(`${dataDir}/updates/targets/os/1.2.3`)] as [
+    Deno.DirEntry,
+  ];
+  const target = `targets/os/1.2.3/${name}`;
+  const part = await client.request("GET", `/tuf/${target}`, undefined, { range: "bytes=199995-" });
+  assert.deepEqual([part.status, part.text], [206, "56789"]);
+  Deno.mkdirSync(`${dataDir}/updates/metadata/folder.json`);
+  Deno.mkdirSync(`${dataDir}/updates/drafts`);
+  Deno.writeTextFileSync(`${dataDir}/updates/drafts/app.1.json`, "{}");
+  Deno.writeTextFileSync(`${dataDir}/updates/targets/os/1.2.3/.x.new`, "half");
+  const never = [
+    "",
+    "metadata",
+    "metadata/",
+    "metadata/9.root.json",
+    "metadata/folder.json",
+    "metadata/..%2f..%2fdistrict.sqlite",
+    "metadata/..%2f..%2fdistrict.key%00.json",
+    "drafts/app.1.json",
+    "targets/os/1.2.3/.x.new",
+    "targets/os/1.2.3",
+    "targets/%2e%2e%2fmetadata/timestamp.json",
+    `targets/${"a/".repeat(40)}x`,
+    `metadata/${"a".repeat(300)}.json`,
+  ];
+  for (const path of never) assert.equal(await get(path), 404, path);
+  const strange = await at.test.fetch("/DEFAULT/controller/v1/gate-1/tuf/metadata/timestamp.json");
+  assert.equal(strange.status, 401);
+  await strange.body?.cancel();
+});
+
 Deno.test("the console says why a rollout cannot be made or moved", async () => {
   await using at = await opened();
   await at.desk.client("gate-1", { school: "north" });

@@ -17,6 +17,9 @@ const METADATA_BYTES_MAX = 8 << 20;
 /** As `gatehouse ota` names targets: nothing in it can lead out of the folder. */
 const TARGET_PATH = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}(\/[A-Za-z0-9_-][A-Za-z0-9._-]{0,95}){1,5}$/;
 const VERSION_CHARS_MAX = 64;
+/** What a TUF client asks for; neither drafts nor what is being written, whose names begin with dots. */
+const PUBLISHED =
+  /^(metadata\/[A-Za-z0-9_-][A-Za-z0-9._%-]{0,199}\.json|targets(\/[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}){2,8})$/;
 
 const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
 const roleVersion = v.object({ version: v.pipe(whole, v.minValue(1)) });
@@ -117,6 +120,28 @@ export class UpdateRepository {
       "invalid",
       `${path}: the file has ${size} bytes instead of ${bytes}; copy the repository here again`,
     );
+  }
+
+  /**
+   * A file as TUF clients ask for it: `metadata/…` or `targets/…`. The caller closes it. `undefined`:
+   * there is none.
+   */
+  async openPublished(path: string): Promise<
+    | { readonly file: Deno.FsFile; readonly bytes: number; readonly etag: string }
+    | undefined
+  > {
+    if (!PUBLISHED.test(path)) return undefined;
+    let file: Deno.FsFile;
+    try {
+      file = await Deno.open(join(this.#folder, path));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+    const { isFile, size, mtime } = await file.stat();
+    if (isFile) return { file, bytes: size, etag: `"${size}-${mtime?.getTime() ?? 0}"` };
+    file.close();
+    return undefined;
   }
 
   async #read<S extends v.GenericSchema>(name: string, schema: S): Promise<v.InferOutput<S>> {
