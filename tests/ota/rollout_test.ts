@@ -46,7 +46,12 @@ class Server implements AsyncDisposable {
 
   run(...args: string[]): Deno.Command {
     return new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", `${ROOT}/district/main.ts`, ...args],
+      // With the permissions that the launcher gives, for a new folder to read is soon forgotten.
+      args: [
+        ...["run", "--quiet", "--no-check", "--no-prompt", `--config=${ROOT}/deno.json`],
+        ...["--permission-set=district", `--allow-read=${ROOT},${this.dataDir}`],
+        ...[`--allow-write=${this.dataDir}`, `${ROOT}/district/main.ts`, ...args],
+      ],
       stdout: "piped",
       stderr: "null",
     });
