@@ -29,6 +29,8 @@ const POLL_S = 300;
 const BODY = { bytesMax: 256 << 10, timeoutMs: 15_000 } as const;
 /** Wrong tokens from one address: enough for a school whose boxes were all set up wrongly. */
 const WRONG = { attempts: 60, spanMs: 60_000 } as const;
+/** Calls of one device: a fetch in small ranges fits, one that has run wild keeps nobody else waiting. */
+const CALLS = { attempts: 600, spanMs: 60_000 } as const;
 const ID = /^[A-Za-z0-9._:@-]{1,64}$/;
 const TOKEN = /^TargetToken ([A-Za-z0-9._~+/=-]{1,200})$/i;
 
@@ -58,6 +60,7 @@ interface Call {
 export class DdiApi {
   readonly #host: DdiHost;
   readonly #wrong = new RateLimit(WRONG.attempts, WRONG.spanMs);
+  readonly #calls = new RateLimit(CALLS.attempts, CALLS.spanMs);
 
   /** Does nothing by itself. */
   constructor(host: DdiHost) {
@@ -115,12 +118,14 @@ export class DdiApi {
     const tokenHash = controller?.tokenHash ?? new Uint8Array();
     // A withdrawn controller has no hash; hashes of different lengths cannot be compared.
     const isRight = tokenHash.length > 0 && timingSafeEqual(tokenHashOf(token!), tokenHash);
-    if (isRight) return controller!;
+    const nowMs = clock.monotonicMs();
+    const waitMs = isRight ? this.#calls.attempt(id, nowMs) : this.#wrong.attempt(address, nowMs);
+    if (isRight && waitMs === 0) return controller!;
     await request.body?.cancel();
-    const waitMs = this.#wrong.attempt(address, clock.monotonicMs());
     if (waitMs > 0) {
+      const what = isRight ? "calls" : "wrong tokens";
       const seconds = String(Math.ceil(waitMs / 1000));
-      throw new Refusal(429, "too many wrong tokens; wait", { "retry-after": seconds });
+      throw new Refusal(429, `too many ${what}; wait`, { "retry-after": seconds });
     }
     throw new Refusal(401, "no such controller with this token", {
       "www-authenticate": "TargetToken",

@@ -253,6 +253,24 @@ Deno.test("of the repository only what is published is served, and to those with
   await strange.body?.cancel();
 });
 
+Deno.test("a device that has run wild is slowed down, and no other one", async () => {
+  await using at = await opened();
+  const wild = await at.desk.client("gate-1");
+  const calm = await at.desk.client("gate-2");
+  const count = { ok: 0, limited: 0 };
+  for (let round = 0; round < 7; round++) {
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () => wild.request("GET", "")),
+    );
+    for (const { status, headers } of answers) {
+      if (status === 200) count.ok++;
+      else if (status === 429 && Number(headers.get("retry-after")) > 30) count.limited++;
+    }
+  }
+  assert.deepEqual(count, { ok: 600, limited: 100 });
+  assert.equal((await calm.request("GET", "")).status, 200);
+});
+
 Deno.test("the console says why a rollout cannot be made or moved", async () => {
   await using at = await opened();
   await at.desk.client("gate-1", { school: "north" });
