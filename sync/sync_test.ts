@@ -195,9 +195,7 @@ Deno.test("repeats of what the district holds are taken as done", async () => {
     journal: r.journal,
     clock,
     log: SILENT_LOG,
-    status: () => {
-      throw new Error("not linked");
-    },
+    status: r.status,
     onStatusChange: () => () => {},
     policyVersion: () => 0,
     applyPolicy: () => Promise.resolve(),

@@ -277,22 +277,28 @@ export class Box implements Disposable {
   #watchReader(id: string, door: string, direction: Direction): void {
     const reader = this.#devices.readers.get(id)!;
     const portal = this.#portals.get(door)!;
-    this.#cancels.push(reader.onEvent((event) => {
+    this.#listen(reader, (event) => {
       if (event.kind === "card") this.#card(id, reader, direction, portal, event);
       else this.#readerEvent(id, reader, portal.controller.restingFeedback(), event);
-    }));
+    });
   }
 
   /** A patrol tag opens nothing: it is recorded, and the guard is shown that it was read. */
   #watchPatrolReader(id: string): void {
     const reader = this.#devices.readers.get(id)!;
-    this.#cancels.push(reader.onEvent((event) => {
+    this.#listen(reader, (event) => {
       if (event.kind !== "card") return this.#readerEvent(id, reader, "idle", event);
       const tag = cardNumberOf(cardKeyFromRead(event.bits, event.data)).hex;
       const readAtMs = this.#host.clock.wallMs();
       this.#record({ kind: "patrol.read", source: id, tag, readAtMs });
       reader.show("granted");
-    }));
+    });
+  }
+
+  /** Follows a reader; one that came online while the others were opened says so now. */
+  #listen(reader: CardReader, listener: (event: ReaderEvent) => void): void {
+    this.#cancels.push(reader.onEvent(listener));
+    if (reader.online()) listener({ kind: "online", identity: undefined });
   }
 
   #card(

@@ -41,11 +41,11 @@ export function recordDevices(
     }));
   }
   for (const [expander, board] of devices.expanders) {
-    cancels.push(
-      board.onOnline((online) =>
-        record({ kind: online ? "expander.online" : "expander.offline", expander })
-      ),
-    );
+    const told = (online: boolean) =>
+      record({ kind: online ? "expander.online" : "expander.offline", expander });
+    // One that answered while the others were opened says so now.
+    if (board.online()) told(true);
+    cancels.push(board.onOnline(told));
   }
   for (const [source, cradle] of devices.batons) {
     cancels.push(cradle.onReads((chunk) => batons.store(source, chunk)));

@@ -65,6 +65,7 @@ export interface Rig extends AsyncDisposable {
   readonly applied: number[];
   /** The district's times as they were learned. */
   readonly times: number[];
+  readonly status: () => BoxStatus;
   /** Says that the status has changed. */
   statusChanged(): void;
 }
@@ -137,6 +138,7 @@ export function syncRig(
     executed,
     applied,
     times,
+    status,
     statusChanged: () => {
       for (const listener of listeners) listener();
     },
