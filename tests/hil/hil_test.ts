@@ -24,7 +24,7 @@ const HOLD_MS = 1_500;
 const GUARD_MS_MAX = 3_000;
 const HEARTBEAT_MS = 5_000;
 /** So long that a busy guest is not taken for a dead one. */
-const WATCHDOG_MS = 20_000;
+const WATCHDOG_MS = 12_000;
 /** How long after its time the reset may come: the guard pets until it knows, on a busy machine. */
 const RESET_LATE_MS_MAX = 15_000;
 const SWIPES_MAX = 10;
