@@ -14,5 +14,5 @@ export {
   type RoleKey,
 } from "./keys.ts";
 export { addSignature, bytesOf, sha256Of, type Signed, signed } from "./metadata.ts";
-export { LIFETIMES, type Lifetimes, Repository, rootKeysOf, signersOf } from "./repository.ts";
+export { LIFETIMES, type Lifetimes, Repository, signersOf } from "./repository.ts";
 export type { Delegation, RolePlan, RootPlan } from "./roles.ts";

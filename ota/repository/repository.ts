@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import {
-  type Key,
   Metadata,
   type MetadataKind,
   MetaFile,
@@ -330,9 +329,4 @@ function mustBeSigned(
 /** Ids of the keys that have signed `metadata`. */
 export function signersOf(metadata: Metadata<Signed>): readonly string[] {
   return Object.keys(metadata.signatures);
-}
-
-/** The keys of a root's own role. */
-export function rootKeysOf(root: Metadata<Root>): readonly Key[] {
-  return root.signed.roles.root!.keyIDs.map((id) => root.signed.keys[id]!);
 }
