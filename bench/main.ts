@@ -19,7 +19,7 @@ Measures, one benchmark after another, each figure beside that of a plainer way 
   start     start to first decision, and resident memory
 
   --json    one JSON object a line: bench, metric, value, unit, baseline, baselineValue, ratio
-  --record  also writes bench/RESULTS.md
+  --record  also writes bench/RESULTS.md anew, with these alone
 
 Exit codes: 0 measured, 1 a benchmark failed, 2 bad usage.`;
 
