@@ -84,8 +84,7 @@ export class AppBackEnd implements BackEnd {
           await Deno.remove(`${tar}.new`).catch(() => {});
           throw new UpdateFault("spoilt", `${wanted.path}: what came out is another tar`, false);
         }
-        await Deno.rename(`${tar}.new`, tar);
-        syncFolder(dir);
+        await this.#makeDurable(`${tar}.new`, tar);
       }), signal);
   }
 
@@ -146,6 +145,14 @@ export class AppBackEnd implements BackEnd {
 
   #tar(id: string): string {
     return join(this.#options.dir, `${id}.tar`);
+  }
+
+  /** What has its name was verified: staging relies on it, so a cut must not leave a part of it. */
+  async #makeDurable(file: string, name: string): Promise<void> {
+    using written = await Deno.open(file);
+    await written.sync();
+    await Deno.rename(file, name);
+    syncFolder(this.#options.dir);
   }
 
   /** The delta from a tar that is here, if the release has one; without it, the whole is fetched. */

@@ -40,7 +40,7 @@ const backEnd = new AppBackEnd({
   trust,
   source,
   clock,
-  tools: SYSTEM_TOOLS,
+  tools: options.unsynced ? { ...SYSTEM_TOOLS, syncDisk: () => Promise.resolve() } : SYSTEM_TOOLS,
   restart,
   ...options.bytesPerSecondMax === undefined
     ? {}

@@ -18,6 +18,8 @@ export interface ChildOptions {
   readonly dieIn?: UpdateState["at"];
   readonly endAtReport: boolean;
   readonly bytesPerSecondMax?: number;
+  /** Leaves out that a release is made durable before it is tried: what must not be. */
+  readonly unsynced?: boolean;
 }
 
 /** Starts that any test here needs at most; more is a loop. */
