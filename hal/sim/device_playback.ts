@@ -3,12 +3,8 @@
  *
  * @module
  */
-import type { AnalogHost } from "../analog.ts";
 import type { Cancel, Clock } from "../clock.ts";
 import { HalError } from "../error.ts";
-import type { GpioHost } from "../gpio.ts";
-import type { HidHost, HidIdentity } from "../hid.ts";
-import type { OneWireHost } from "../one_wire.ts";
 import type { SerialPort } from "../serial.ts";
 import {
   type DeviceHappening,
@@ -17,9 +13,7 @@ import {
   textOfHappening,
 } from "./device_trace.ts";
 import { type MemorySerialLine, memorySerialLine } from "./memory_serial_line.ts";
-import { VirtualAnalog } from "./virtual_analog.ts";
-import { VirtualGpio } from "./virtual_gpio.ts";
-import { VirtualHid } from "./virtual_hid.ts";
+import { PlaybackBench } from "./playback_bench.ts";
 
 /** How a recorded device is played. */
 export interface DevicePlaybackOptions {
@@ -50,27 +44,15 @@ type ByteLine = "serial" | "socket";
 
 /** One recorded device, with the hosts that a driver takes it from. */
 export class DevicePlayback {
-  /** The device's lines; others exist as well, and rest low. */
-  readonly gpio: GpioHost;
-  readonly analog: AnalogHost;
-  readonly hid: HidHost;
-  readonly oneWire: OneWireHost;
+  /** Hosts of what the device hangs on, apart from byte lines. */
+  readonly bench: PlaybackBench;
   readonly #steps: readonly DeviceStep[];
   /** The state that the device was found in: leading steps without a wait, of what has a state. */
   readonly #initial: number;
   readonly #clock: Clock;
   readonly #options: DevicePlaybackOptions;
-  readonly #virtualGpio: VirtualGpio;
-  readonly #virtualAnalog: VirtualAnalog;
-  readonly #virtualHid: VirtualHid;
-  readonly #codes = new Map<string, readonly string[]>();
-  readonly #temperatures = new Map<string, number | undefined>();
   readonly #lines = new Map<ByteLine, MemorySerialLine>();
-  readonly #held = new Set<string>();
   readonly #end = new AbortController();
-  #identity: HidIdentity | undefined;
-  #opened = 0;
-  #present = true;
   #started = false;
   #at: number;
   /** Bytes of the step at `#at` that were sent already, where they come one by one. */
@@ -95,60 +77,18 @@ export class DevicePlayback {
     );
     this.#initial = leading < 0 ? this.#steps.length : leading;
     this.#at = this.#initial;
-    this.#virtualGpio = new VirtualGpio(clock);
-    this.#virtualGpio.onDriven((chip, line, high) => this.#hear({ on: "gpio", chip, line, high }));
-    this.#virtualAnalog = new VirtualAnalog(clock);
-    this.#virtualHid = new VirtualHid(
-      clock,
-      (_, bytes) => this.#hear({ on: "hid", bytes: [...bytes] }),
-    );
-    this.gpio = {
-      request: async (settings, signal) => {
-        this.#mustBePresent(`GPIO chip ${settings.chip}`);
-        const line = await this.#virtualGpio.request(settings, signal);
-        return this.#track(`GPIO line ${settings.line} of ${settings.chip}`, line);
-      },
-    };
-    this.analog = {
-      request: async (settings, signal) => {
-        this.#mustBePresent(`converter ${settings.chip}`);
-        const line = await this.#virtualAnalog.request(settings, signal);
-        return this.#track(`channel ${settings.channel} of ${settings.chip}`, line);
-      },
-    };
-    this.hid = {
-      list: (signal) => this.#virtualHid.list(signal),
-      open: async (settings, signal) =>
-        this.#track("HID device", await this.#virtualHid.open(settings, signal)),
-    };
-    this.oneWire = {
-      search: (bus, signal) =>
-        new Promise((resolve) => {
-          signal.throwIfAborted();
-          this.#mustBePresent(`1-Wire bus ${bus}`);
-          if (!this.#codes.has(bus)) throw new HalError("not-found", `there is no bus ${bus}`);
-          resolve(this.#codes.get(bus)!);
-        }),
-      temperature: (rom, signal) =>
-        new Promise((resolve) => {
-          signal.throwIfAborted();
-          this.#mustBePresent(`1-Wire thermometer ${rom}`);
-          const celsius = this.#temperatures.get(rom);
-          if (celsius === undefined) throw new HalError("io", `${rom} does not answer`);
-          resolve(celsius);
-        }),
-    };
+    this.bench = new PlaybackBench(clock, (what) => this.#hear(what));
     this.#beginAnew();
   }
 
   /** The serial line, as a serial driver's host opens it. */
   readonly openPort = async (signal: AbortSignal): Promise<SerialPort> =>
-    this.#track("serial port", await this.#open("serial", signal));
+    this.bench.track("serial port", await this.#open("serial", signal));
 
   /** The daemon's socket, as a driver's host connects to it. */
   readonly connectUnix = async (_path: string, signal: AbortSignal): Promise<PlaybackStream> => {
     const port = await this.#open("socket", signal);
-    return this.#track("socket", {
+    return this.bench.track("socket", {
       read: async (abort: AbortSignal) => {
         try {
           return (await port.read(abort)).bytes;
@@ -181,16 +121,6 @@ export class DevicePlayback {
     return this.#fault;
   }
 
-  /** What was opened and not disposed of. */
-  held(): readonly string[] {
-    return [...this.#held];
-  }
-
-  /** How often something was opened. */
-  opened(): number {
-    return this.#opened;
-  }
-
   /** Steps of the device that a cut can fall into. */
   deviceSteps(): readonly number[] {
     return this.#steps.flatMap((step, index) =>
@@ -206,44 +136,27 @@ export class DevicePlayback {
 
   /** Pulls the device: whatever is open is disconnected, and opening fails with `not-found`. */
   unplug(): void {
-    this.#present = false;
     this.#cancel();
     for (const line of this.#lines.values()) line.hangUp();
     this.#lines.clear();
-    for (const { what } of this.#steps) {
-      if (what.on === "gpio") this.#virtualGpio.unplug(what.chip);
-      if (what.on === "analog") this.#virtualAnalog.sample(what.chip, what.channel, undefined);
-    }
-    if (this.#identity !== undefined) this.#virtualHid.unplug(this.#identity.path);
+    this.bench.unplug(this.#steps.map(({ what }) => what));
   }
 
   /** Puts it back, as it was found first. */
   plug(): void {
-    this.#present = true;
+    this.bench.plug();
     this.#beginAnew();
     this.#arm();
   }
 
   /** Makes the device do one senseless thing, chosen by `random(n)`, which gives 0 to n - 1. */
   babble(random: (n: number) => number): void {
-    const bytes = (most: number) =>
-      Uint8Array.from({ length: 1 + random(most) }, () => random(256));
-    for (const line of this.#lines.values()) void this.#send(line, bytes(64));
+    for (const line of this.#lines.values()) {
+      void this.#send(line, Uint8Array.from({ length: 1 + random(64) }, () => random(256)));
+    }
     const spoken = this.#steps.filter((step) => step.direction === "<");
     const what = spoken[random(spoken.length)]?.what;
-    if (what === undefined) return;
-    if (what.on === "gpio") this.#virtualGpio.setLevel(what.chip, what.line, random(2) === 1);
-    if (what.on === "analog") this.#virtualAnalog.sample(what.chip, what.channel, random(65) / 64);
-    if (what.on === "one-wire") {
-      const code = () => Array.from({ length: 16 }, () => random(16).toString(16)).join("");
-      this.#codes.set(what.bus, Array.from({ length: random(100) }, code));
-    }
-    if (what.on === "one-wire-temperature") {
-      this.#temperatures.set(what.rom, random(4) === 0 ? undefined : random(400) - 100);
-    }
-    if (what.on === "hid" && this.#identity !== undefined) {
-      this.#virtualHid.report(this.#identity.path, bytes(64));
-    }
+    if (what !== undefined) this.bench.babble(what, random);
   }
 
   /** Ends the playing; nothing is left of it on the clock. */
@@ -255,7 +168,7 @@ export class DevicePlayback {
   }
 
   #beginAnew(): void {
-    for (const step of this.#steps.slice(0, this.#initial)) this.#act(step.what);
+    for (const step of this.#steps.slice(0, this.#initial)) this.bench.act(step.what);
     this.#at = this.#initial;
     this.#sentBytes = 0;
     this.#written = [];
@@ -264,7 +177,7 @@ export class DevicePlayback {
 
   async #open(on: ByteLine, signal: AbortSignal): Promise<SerialPort> {
     signal.throwIfAborted();
-    this.#mustBePresent(on === "serial" ? "serial port" : "socket");
+    this.bench.mustBePresent(on === "serial" ? "serial port" : "socket");
     if (!this.#steps.some(({ what }) => what.on === on)) {
       throw new HalError("not-found", `the trace has no ${on}`);
     }
@@ -292,28 +205,11 @@ export class DevicePlayback {
     await line.b.write(bytes, this.#end.signal).catch(() => {});
   }
 
-  #mustBePresent(what: string): void {
-    if (!this.#present) throw new HalError("not-found", `there is no ${what}`);
-  }
-
-  #track<T extends AsyncDisposable>(what: string, item: T): T {
-    const name = `${what} (opened ${++this.#opened})`;
-    this.#held.add(name);
-    const dispose = item[Symbol.asyncDispose].bind(item);
-    Object.defineProperty(item, Symbol.asyncDispose, {
-      value: () => {
-        this.#held.delete(name);
-        return dispose();
-      },
-    });
-    return item;
-  }
-
   /** Plans the device's next deed. */
   #arm(): void {
     this.#cancel();
     const tolerant = this.#options.mode === "tolerant";
-    if (this.#end.signal.aborted || !this.#present || this.#steps.length === 0) return;
+    if (this.#end.signal.aborted || !this.bench.present || this.#steps.length === 0) return;
     let step = this.#steps[this.#at];
     while (tolerant && step?.direction === ">" && step.what.on === "gpio") {
       // What the box lights is not what the device waits for.
@@ -355,41 +251,8 @@ export class DevicePlayback {
       return;
     }
     if (line !== undefined) void this.#send(line, Uint8Array.from(bytes!.slice(from)));
-    else this.#act(what);
+    else this.bench.act(what);
     this.#next();
-  }
-
-  #act(what: DeviceHappening): void {
-    switch (what.on) {
-      case "serial":
-      case "socket":
-        break;
-      case "hid":
-        if (this.#identity === undefined) break;
-        this.#virtualHid.report(this.#identity.path, Uint8Array.from(what.bytes as number[]));
-        break;
-      case "hid-plug":
-        this.#identity = what.identity;
-        this.#virtualHid.plug(what.identity);
-        break;
-      case "hid-unplug":
-        if (this.#identity !== undefined) this.#virtualHid.unplug(this.#identity.path);
-        break;
-      case "gpio":
-        this.#virtualGpio.setLevel(what.chip, what.line, what.high);
-        break;
-      case "analog":
-        this.#virtualAnalog.sample(what.chip, what.channel, what.ratio);
-        break;
-      case "one-wire":
-        this.#codes.set(what.bus, what.codes);
-        break;
-      case "one-wire-temperature":
-        this.#temperatures.set(what.rom, what.celsius);
-        break;
-      default:
-        what satisfies never;
-    }
   }
 
   #next(): void {

@@ -79,14 +79,14 @@ async function playExactly(
 async function opensAgain(driver: AnyDriver, example: Example): Promise<void> {
   await withRig(driver, example, { mode: "tolerant" }, async (rig) => {
     for (let round = 0; round < 3; round++) {
-      const before = rig.playback.opened();
+      const before = rig.playback.bench.opened();
       await rig.open();
       rig.start();
       await rig.clock.advance(500);
       await rig.close();
-      assert.deepEqual(rig.playback.held(), [], "closing did not let go");
+      assert.deepEqual(rig.playback.bench.held(), [], "closing did not let go");
       if (driver.bus !== "one-wire") {
-        assert.ok(rig.playback.opened() > before, "it took nothing of its host");
+        assert.ok(rig.playback.bench.opened() > before, "it took nothing of its host");
       }
     }
     const told = rig.reports.length;

@@ -135,7 +135,7 @@ export class Rig {
   /** What a closed driver left: things opened and not disposed of, timers that run on. */
   leftovers(): string[] {
     this.playback.stop();
-    const left = this.playback.held().map((what) => `not disposed of: ${what}`);
+    const left = this.playback.bench.held().map((what) => `not disposed of: ${what}`);
     const timers = this.clock.pendingTimers();
     if (timers > 0) left.push(`${timers} timers still run`);
     return left;
@@ -151,7 +151,7 @@ export class Rig {
       return driver.open(host, options, signal);
     }
     if (options.length !== 1) throw new Error("only devices on a serial line come as a list");
-    const { gpio, analog, hid, oneWire, connectUnix } = playback;
+    const { connectUnix, bench: { gpio, analog, hid, oneWire } } = playback;
     const host: DeviceHost = { clock, log, gpio, analog, hid, oneWire, connectUnix };
     return driver.open(host, options[0], signal);
   }

@@ -18,6 +18,7 @@ import {
 } from "./options.ts";
 import { RelayBank } from "./relays.ts";
 import { type Body, Senses } from "./senses.ts";
+import { Station } from "./station.ts";
 import { SecureReader, type SecureReply } from "./secure_channel.ts";
 
 /** A device drops the conversation after this silence (§5.7). */
@@ -42,10 +43,7 @@ export class SimulatedOsdpReader {
   readonly #sink: FileSink | undefined;
   readonly #textListeners = new Set<(text: SimulatedText, atMs: number) => void>();
   readonly #moveListeners = new Set<(address: number, baudRate: number) => void>();
-  #address: number;
-  #baudRate: number;
-  /** What COMSET changes once the answer to it is out. */
-  #moving: { readonly address: number; readonly baudRate: number } | undefined;
+  readonly #station: Station;
   #firmware = [1, 4, 2];
   readonly #senses: Senses;
   readonly #beepListeners = new Set<(beep: SimulatedBeep, atMs: number) => void>();
@@ -58,8 +56,8 @@ export class SimulatedOsdpReader {
 
   /** Makes a reader that was just switched on. */
   constructor(options: SimulatedReaderOptions, clock: Clock) {
-    this.#address = options.address;
-    this.#baudRate = options.baudRate ?? 9_600;
+    const { address, baudRate = 9_600 } = options;
+    this.#station = new Station({ address, baudRate }, options.switches ?? false);
     this.replyDelayMs = options.replyDelayMs ?? 3;
     this.#clock = clock;
     this.#serial = options.serial ?? options.address;
@@ -82,7 +80,7 @@ export class SimulatedOsdpReader {
 
   /** Its address on the line. */
   get address(): number {
-    return this.#address;
+    return this.#station.now.address;
   }
 
   /** Files that it was given, whole. */
@@ -107,13 +105,11 @@ export class SimulatedOsdpReader {
 
   /** Its last answer is on the line. For the line. */
   answered(): void {
-    if (this.#moving === undefined) return;
-    this.#address = this.#moving.address;
-    this.#baudRate = this.#moving.baudRate;
-    this.#moving = undefined;
+    if (!this.#station.answered()) return;
     this.#lastSequence = undefined;
     this.#security.drop();
-    for (const listener of this.#moveListeners) listener(this.#address, this.#baudRate);
+    const { address, baudRate } = this.#station.now;
+    for (const listener of this.#moveListeners) listener(address, baudRate);
   }
 
   /**
@@ -335,7 +331,7 @@ export class SimulatedOsdpReader {
       case 0x6b:
         return data.length >= 6 && data.length === 6 + data[5]! ? this.#show(data) : wrongLength;
       case 0x6e:
-        return data.length === 5 ? this.#move(data) : wrongLength;
+        return data.length === 5 ? this.#station.comset(data) : wrongLength;
       case 0x75:
         if (data.length !== 18 || data[0] !== 1 || data[1] !== 16) return { code: NAK, data: [9] };
         if (!this.#security.open) return { code: NAK, data: [5] };
@@ -364,19 +360,6 @@ export class SimulatedOsdpReader {
     const atMs = this.#clock.monotonicMs();
     for (const listener of this.#textListeners) listener(shown, atMs);
     return { code: ACK, data: [] };
-  }
-
-  /** COMSET: tells what it goes to, which is what it has if that is switches. */
-  #move(data: Uint8Array): Body {
-    const wanted = {
-      address: data[0]!,
-      baudRate: data[1]! + 256 * (data[2]! + 256 * (data[3]! + 256 * data[4]!)),
-    };
-    const kept = { address: this.address, baudRate: this.#baudRate };
-    this.#moving = this.#options.switches || wanted.address > 0x7e ? kept : wanted;
-    const { address, baudRate } = this.#moving;
-    const rate = [0, 8, 16, 24].map((shift) => (baudRate >>> shift) & 0xff);
-    return { code: 0x54, data: [address, ...rate] };
   }
 
   #identity(): number[] {
