@@ -181,6 +181,8 @@ export class Core implements Disposable {
     if (!await store.revoke(boxId)) {
       throw new DistrictError("not-found", `there is no box ${boxId}`);
     }
+    // What it was to install it will not: no rollout waits for it.
+    await store.rollouts.withdrawController(boxId, this.#host.clock.wallMs());
     await this.audit(operator, "box.revoked", boxId);
     links.drop(boxId, "revoked");
   }

@@ -16,6 +16,7 @@ import { consoleApi } from "./console_api/console_api.ts";
 import { SECURITY_HEADERS } from "./console_api/guard.ts";
 import { Core } from "./core.ts";
 import { DistrictError } from "./errors.ts";
+import { AssignmentDesk } from "./ddi/assignment_desk.ts";
 import { DDI_PREFIX, DdiApi } from "./ddi/ddi_api.ts";
 import { LiveHub, LiveQueue } from "./live/hub.ts";
 import { faultFields, type Log } from "./log.ts";
@@ -92,9 +93,9 @@ export interface District extends AsyncDisposable {
 /** Requests under way are given this long at a stop. */
 const STOP_MS = 5_000;
 
-/** Reads the district's signing key, making it on the first start. */
-function signingKey(dataDir: string): SigningKey {
-  const path = join(dataDir, "district.key");
+/** Reads a key of the district's, making it on the first start. */
+export function keyOfDistrict(dataDir: string, name: "district" | "assign"): SigningKey {
+  const path = join(dataDir, `${name}.key`);
   try {
     return SigningKey.fromPkcs8(Deno.readFileSync(path));
   } catch (cause) {
@@ -105,7 +106,7 @@ function signingKey(dataDir: string): SigningKey {
     }
     throw new DistrictError(
       "data",
-      `${path}: not the district's key; restore it from your backup: boxes trust it alone`,
+      `${path}: not a key of the district's; restore it from your backup: boxes trust it alone`,
       { cause },
     );
   }
@@ -125,7 +126,7 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
   const { dataDir, clock } = options;
   const stack = new AsyncDisposableStack();
   try {
-    const key = signingKey(dataDir);
+    const key = keyOfDistrict(dataDir, "district");
     const certificate = options.certificate === undefined
       ? await serverCertificate(
         dataDir,
@@ -200,6 +201,12 @@ function serve(options: DistrictOptions, opened: Opened): District {
   const ddi = new DdiApi({
     rollouts,
     repository,
+    box: (id) => store.box(id),
+    assignments: new AssignmentDesk({
+      rollouts,
+      key: keyOfDistrict(options.dataDir, "assign"),
+      clock,
+    }),
     clock,
     log,
     ...pollS === undefined ? {} : { pollS },

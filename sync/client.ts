@@ -132,6 +132,40 @@ export class DistrictClient implements Disposable {
     return { socket, nonce: signed.nonce };
   }
 
+  /**
+   * Sends a signed request of no protocol known here, and hands its answer on unread and unverified:
+   * whoever asks must not trust it. Redirects are not followed.
+   *
+   * @throws {@link SyncError} when there is no answer; the signal's reason.
+   */
+  async fetchSigned(
+    request: {
+      readonly method: "GET" | "POST" | "PUT";
+      /** With its query. */
+      readonly path: string;
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly body?: Uint8Array<ArrayBuffer>;
+    },
+    signal: AbortSignal,
+  ): Promise<Response> {
+    const { method, path, headers = {}, body } = request;
+    const url = this.#identity.url + path;
+    const signed = this.#sign({ method, url, body: body ?? new Uint8Array() });
+    try {
+      return await fetch(url, {
+        method,
+        headers: { ...headers, ...signed.headers },
+        ...(body === undefined ? {} : { body }),
+        redirect: "manual",
+        client: this.#http,
+        signal,
+      });
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      throw connectionError(url, error);
+    }
+  }
+
   /** Drops all connections; twice is fine. */
   [Symbol.dispose](): void {
     if (this.#closed) return;

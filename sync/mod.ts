@@ -11,9 +11,12 @@
  *
  * @module
  */
+export { readBody } from "./bytes.ts";
+export { DistrictClient } from "./client.ts";
 export * from "./contract.ts";
 export * from "./enrol.ts";
 export * from "./errors.ts";
 export { type BoxIdentity, type DistrictIdentity, loadIdentity } from "./identity_store.ts";
 export { probeDistrict } from "./probe.ts";
 export * from "./sync.ts";
+export { TimeScale } from "./time_scale.ts";

@@ -1,21 +1,30 @@
-import { timingSafeEqual } from "node:crypto";
 import { basename } from "node:path";
 import * as v from "valibot";
 import type { Clock } from "../../hal/mod.ts";
-import { RateLimit } from "../auth/rate_limit.ts";
 import { BodyError, readBody } from "../body.ts";
 import { DistrictError } from "../errors.ts";
 import { faultFields, type Log } from "../log.ts";
 import type { UpdateRepository } from "../rollouts/repository.ts";
-import { tokenHashOf } from "../rollouts/updates.ts";
-import type { ControllerRow, Offer, RolloutStore, TargetReport } from "../store/contract.ts";
+import type {
+  BoxRow,
+  ControllerRow,
+  Offer,
+  RolloutStore,
+  TargetReport,
+} from "../store/contract.ts";
 import { artifactResponse } from "./artifact.ts";
+import type { AssignmentDesk } from "./assignment_desk.ts";
+import { Authenticator, BODY } from "./authenticator.ts";
+import { Refusal } from "./refusal.ts";
 import { ATTRIBUTES_MAX, type Feedback, parseConfigData, parseFeedback } from "./schemas.ts";
 
 /** What the side of update clients needs. */
 export interface DdiHost {
   readonly rollouts: RolloutStore;
   readonly repository: UpdateRepository;
+  /** An enrolled box. */
+  readonly box: (id: string) => Promise<BoxRow | undefined>;
+  readonly assignments: AssignmentDesk;
   readonly clock: Clock;
   readonly log: Log;
   /** A client that has nothing to do asks again after this, below an hour. 5 minutes. */
@@ -25,30 +34,12 @@ export interface DdiHost {
 /** A district is one of hawkBit's tenants, by the name that a fresh hawkBit has. */
 export const DDI_PREFIX = "/DEFAULT/controller/v1/";
 const POLL_S = 300;
-/** A failure's log lines; attributes are smaller. */
-const BODY = { bytesMax: 256 << 10, timeoutMs: 15_000 } as const;
-/** Wrong tokens from one address: enough for a school whose boxes were all set up wrongly. */
-const WRONG = { attempts: 60, spanMs: 60_000 } as const;
-/** Calls of one device: a fetch in small ranges fits, one that has run wild keeps nobody else waiting. */
-const CALLS = { attempts: 600, spanMs: 60_000 } as const;
-const ID = /^[A-Za-z0-9._:@-]{1,64}$/;
-const TOKEN = /^TargetToken ([A-Za-z0-9._~+/=-]{1,200})$/i;
-
-class Refusal extends Error {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-
-  constructor(status: number, message: string, headers: Readonly<Record<string, string>> = {}) {
-    super(message);
-    this.status = status;
-    this.headers = headers;
-  }
-}
-
 /** What handlers know of a call. */
 interface Call {
   readonly request: Request;
   readonly controller: ControllerRow;
+  /** The body, where it had to be read to know who calls. */
+  readonly body?: Uint8Array;
   /** Up to and with the controller's id, for links. */
   readonly base: string;
 }
@@ -59,12 +50,12 @@ interface Call {
  */
 export class DdiApi {
   readonly #host: DdiHost;
-  readonly #wrong = new RateLimit(WRONG.attempts, WRONG.spanMs);
-  readonly #calls = new RateLimit(CALLS.attempts, CALLS.spanMs);
+  readonly #authenticator: Authenticator;
 
   /** Does nothing by itself. */
   constructor(host: DdiHost) {
     this.#host = host;
+    this.#authenticator = new Authenticator(host);
   }
 
   /** Answers any request below {@link DDI_PREFIX}. */
@@ -80,9 +71,9 @@ export class DdiApi {
     const { pathname, origin } = new URL(request.url);
     const [rawId = "", ...rest] = pathname.slice(DDI_PREFIX.length).split("/");
     const id = decode(rawId);
-    const controller = await this.#authenticated(id, request, address);
+    const caller = await this.#authenticator.caller(id, request, address);
     const base = `${origin}${DDI_PREFIX}${encodeURIComponent(id)}`;
-    const call: Call = { request, controller, base };
+    const call: Call = { request, ...caller, base };
     const [what, number, third, filename] = rest;
     if (what === "tuf" && (request.method === "GET" || request.method === "HEAD")) {
       return await this.#published(request, rest.slice(1).map(decode).join("/"));
@@ -98,6 +89,8 @@ export class DdiApi {
         return await this.#cancelAction(call, actionId(number));
       case "POST 3 cancelAction feedback":
         return await this.#feedback(call, actionId(number), true);
+      case "GET 3 deploymentBase assignment":
+        return await this.#assignment(call, actionId(number));
       case "PUT 1 configData ":
         return await this.#configData(call);
       case "GET 4 actions artifacts":
@@ -106,30 +99,6 @@ export class DdiApi {
       default:
         throw new Refusal(404, `there is no ${request.method} ${pathname.slice(0, 200)}`);
     }
-  }
-
-  /** The same answer for a stranger and for a wrong token: ids are no secret, which exist is. */
-  async #authenticated(id: string, request: Request, address: string): Promise<ControllerRow> {
-    const { rollouts, clock } = this.#host;
-    const token = TOKEN.exec(request.headers.get("authorization") ?? "")?.[1];
-    const controller = ID.test(id) && token !== undefined
-      ? await rollouts.controller(id)
-      : undefined;
-    const tokenHash = controller?.tokenHash ?? new Uint8Array();
-    // A withdrawn controller has no hash; hashes of different lengths cannot be compared.
-    const isRight = tokenHash.length > 0 && timingSafeEqual(tokenHashOf(token!), tokenHash);
-    const nowMs = clock.monotonicMs();
-    const waitMs = isRight ? this.#calls.attempt(id, nowMs) : this.#wrong.attempt(address, nowMs);
-    if (isRight && waitMs === 0) return controller!;
-    await request.body?.cancel();
-    if (waitMs > 0) {
-      const what = isRight ? "calls" : "wrong tokens";
-      const seconds = String(Math.ceil(waitMs / 1000));
-      throw new Refusal(429, `too many ${what}; wait`, { "retry-after": seconds });
-    }
-    throw new Refusal(401, "no such controller with this token", {
-      "www-authenticate": "TargetToken",
-    });
   }
 
   async #poll({ controller, base }: Call): Promise<Response> {
@@ -174,6 +143,14 @@ export class DdiApi {
         }],
       },
     });
+  }
+
+  /** Gatehouse's own: the signed word that this box is to install this (Uptane's director). */
+  async #assignment({ controller }: Call, action: number): Promise<Response> {
+    const { release, what } = await this.#open(controller, action);
+    if (what === "cancel") throw new Refusal(404, `action ${action} is called off`);
+    const bytes = await this.#host.assignments.assign(controller.id, action, release);
+    return new Response(bytes, { headers: { "content-type": "application/json", ...NO_STORE } });
   }
 
   async #cancelAction({ controller }: Call, action: number): Promise<Response> {
@@ -250,12 +227,12 @@ export class DdiApi {
     return offer;
   }
 
-  async #json({ request }: Call): Promise<unknown> {
+  async #json({ request, body }: Call): Promise<unknown> {
     if (!/^application\/(hal\+)?json\b/i.test(request.headers.get("content-type") ?? "")) {
-      await request.body?.cancel();
+      if (!request.bodyUsed) await request.body?.cancel();
       throw new Refusal(415, "send content-type: application/json");
     }
-    const bytes = await readBody(request, BODY, this.#host.clock);
+    const bytes = body ?? await readBody(request, BODY, this.#host.clock);
     try {
       return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
     } catch {

@@ -168,6 +168,16 @@ export interface RolloutStore {
   offer(controllerId: string, nowMs: number): Promise<Offer | undefined>;
   /** The action of a controller that is open: offered and not over. */
   openAction(controllerId: string, actionId: number): Promise<Offer | undefined>;
+  /**
+   * Version and end of the assignment that tells `controllerId` of `actionId`: as it was told before
+   * while half of `lifeMs` is left, else a new one. Versions of a controller only grow.
+   */
+  assignment(
+    controllerId: string,
+    actionId: number,
+    nowMs: number,
+    lifeMs: number,
+  ): Promise<{ readonly version: number; readonly expiresMs: number }>;
   /** Takes a report; an outcome moves the rollout on in the same transaction. */
   report(
     controllerId: string,

@@ -112,7 +112,14 @@ export class AppBackEnd implements BackEnd {
     }
     slots.forgetGivenUp();
     slots.try(wanted.sha256);
-    await restart();
+    try {
+      await restart();
+    } catch (cause) {
+      // Left on trial it would be switched to at some start that nobody has chosen.
+      slots.revert();
+      const why = `the box cannot be restarted: ${(cause as Error).message}`;
+      throw new UpdateFault("internal", why, true, { cause });
+    }
   }
 
   /** Makes the slot the good one, and throws the others away. */

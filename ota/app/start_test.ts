@@ -22,9 +22,9 @@ async function rig() {
   return {
     app,
     slots,
-    start: async (shell = "/bin/sh") => {
-      const { success, stdout, stderr } = await new Deno.Command(shell, {
-        args: [START, app, join(dir, "built-in"), "box", "--config", "a b.yaml"],
+    start: async (...options: string[]) => {
+      const { success, stdout, stderr } = await new Deno.Command("/bin/sh", {
+        args: [START, ...options, app, join(dir, "built-in"), "box", "--config", "a b.yaml"],
       }).output();
       assert.ok(success, new TextDecoder().decode(stderr));
       return new TextDecoder().decode(stdout).trim();
@@ -53,6 +53,15 @@ Deno.test("a release on trial has its starts, then the good one is back and it i
   assert.equal(r.slots.trial(), undefined);
   assert.match(await r.start(), /^old /);
   r.slots.forgetGivenUp();
+  assert.equal(r.slots.gaveUpOn(), undefined);
+});
+
+Deno.test("what is good already is not on trial, whatever a start at the wrong moment wrote", async () => {
+  await using r = await rig();
+  r.slots.confirm(NEW);
+  r.slots.try(NEW);
+  for (let i = 0; i < 2 * STARTS_MAX; i++) assert.match(await r.start(), /^new /);
+  assert.equal(r.slots.trial(), undefined);
   assert.equal(r.slots.gaveUpOn(), undefined);
 });
 
@@ -102,6 +111,58 @@ Deno.test("whatever is spoilt, something starts, and a trial ends", async () => 
     assert.match(await r.start(), /^built-in /, JSON.stringify(text));
   }
 });
+
+Deno.test("programs that follow are started from the slot on trial, and count nothing", async () => {
+  await using r = await rig();
+  r.slots.confirm(OLD);
+  assert.match(await r.start("--follow"), /^old /);
+  r.slots.try(NEW);
+  for (let i = 0; i < 2 * STARTS_MAX; i++) assert.match(await r.start("--follow"), /^new /);
+  for (let i = 0; i < STARTS_MAX; i++) assert.match(await r.start(), /^new /, `start ${i + 1}`);
+  // The last start that it has goes on; so does who follows it.
+  assert.match(await r.start("--follow"), /^new /);
+  assert.match(await r.start(), /^old /);
+  assert.match(await r.start("--follow"), /^old /);
+  assert.equal(r.slots.gaveUpOn(), NEW);
+  await Deno.writeTextFile(join(r.app, "trial"), "spoilt");
+  assert.match(await r.start("--follow"), /^old /);
+  assert.equal(
+    await Deno.readTextFile(join(r.app, "trial")),
+    "spoilt",
+    "it is not for followers to judge",
+  );
+});
+
+for (const follow of [[], ["--follow"]]) {
+  Deno.test(`what nobody confirms is ended when its time is over ${follow}`, async () => {
+    await using r = await rig();
+    const program = join(r.slots.folder(NEW), "gatehouse");
+    await Deno.writeTextFile(program, "#!/bin/sh\nexec sleep 60\n");
+    r.slots.try(NEW);
+    const run = (seconds: number) =>
+      new Deno.Command("/bin/sh", {
+        args: [START, ...follow, r.app, r.app],
+        env: { GATEHOUSE_TRIAL_S: String(seconds) },
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+    const { signal } = await run(1).status;
+    assert.equal(signal, "SIGKILL");
+    // What was confirmed meanwhile stays.
+    r.slots.try(NEW);
+    const confirmed = run(2);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    r.slots.confirm(NEW);
+    const ended = await Promise.race([
+      confirmed.status,
+      new Promise((resolve) => setTimeout(resolve, 4_000, "runs")),
+    ]);
+    assert.equal(ended, "runs");
+    confirmed.kill("SIGKILL");
+    await confirmed.status;
+  });
+}
 
 Deno.test("a start that cannot be counted is not made", async () => {
   await using r = await rig();

@@ -10,9 +10,23 @@ import type { BoxStatus } from "../../sync/wire/mod.ts";
 /** Taps a simulated reader: a card of `bits` bits with value `hex`. */
 export type SimulatedTap = (reader: string, bits: number, hex: string) => boolean;
 
+/** What an update's health gate looks at, beside the status. */
+export interface Vitals {
+  /** The release's slot, as the starter named it; empty for the one of the system image. */
+  readonly slot: string;
+  /** The door loop goes round. */
+  readonly alive: boolean;
+  /** The last event became durable. */
+  readonly journalWritable: boolean;
+  /** Grows when a spoilt journal was replaced. */
+  readonly journalEpoch: number;
+  readonly districtConnected: boolean;
+}
+
 /** What the local API shows. */
 export interface LocalApi {
   readonly status: () => BoxStatus;
+  readonly vitals: () => Vitals;
   /** Empty when all is well; otherwise what is wrong, for the person who looks. */
   readonly faults: () => readonly string[];
   readonly metrics: () => Promise<string>;
@@ -34,7 +48,8 @@ function json(body: unknown, status = 200): Response {
 /**
  * Answers one request:
  *
- * - `GET /healthz`: 200 while the box can do its work, else 503; JSON with the faults and the status
+ * - `GET /healthz`: 200 while the box can do its work, else 503; JSON with the faults, the status
+ *   and the vitals of an update's health gate
  * - `GET /metrics`: Prometheus text format 0.0.4
  * - `POST /simulated/readers/ID/card` `{bits, hex}`: presents a card to a simulated reader
  */
@@ -43,7 +58,7 @@ export async function answerLocal(api: LocalApi, request: Request): Promise<Resp
   if (request.method === "GET" && pathname === "/healthz") {
     const faults = api.faults();
     return json(
-      { ok: faults.length === 0, faults, status: api.status() },
+      { ok: faults.length === 0, faults, status: api.status(), vitals: api.vitals() },
       faults.length ? 503 : 200,
     );
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { BoxStatus } from "../../sync/wire/mod.ts";
-import { answerLocal, type LocalApi } from "./server.ts";
+import { answerLocal, type LocalApi, type Vitals } from "./server.ts";
 
 const status: BoxStatus = {
   kind: "status",
@@ -13,9 +13,17 @@ const status: BoxStatus = {
   rssBytes: 1,
   uptimeMs: 1,
 };
+const vitals: Vitals = {
+  slot: "",
+  alive: true,
+  journalWritable: true,
+  journalEpoch: 1,
+  districtConnected: false,
+};
 const taps: string[] = [];
 const api: LocalApi = {
   status: () => status,
+  vitals: () => vitals,
   faults: () => [],
   metrics: () => Promise.resolve("gatehouse_taps_total 1\n"),
   tap: (reader, bits, hex) => {
@@ -44,7 +52,7 @@ function tap(body: string, headers: Record<string, string> = {}): Promise<Respon
 Deno.test("health is 200 with the status, or 503 with what is wrong", async () => {
   const well = await ask("/healthz");
   assert.equal(well.status, 200);
-  assert.deepEqual(await well.json(), { ok: true, faults: [], status });
+  assert.deepEqual(await well.json(), { ok: true, faults: [], status, vitals });
   const ill = await ask("/healthz", {}, {
     ...api,
     faults: () => ["the journal cannot be written"],

@@ -203,8 +203,16 @@ async function runBox(
       onDistrictTime: (wallMs) => clock.correct(wallMs),
     }, signal));
   }
+  const slot = Deno.env.get("GATEHOUSE_SLOT") ?? "";
   const api = stack.use(serveLocal(config.api.listen, {
     status,
+    vitals: () => ({
+      slot,
+      alive: box.alive(),
+      journalWritable: !metrics.lastAppendFailed,
+      journalEpoch: journal.state().epoch,
+      districtConnected: sync?.state().link === "connected",
+    }),
     faults,
     metrics: () => metrics.text(),
     ...(simulators.any ? { tap: (id, bits, hex) => simulators.tap(id, bits, hex) } : {}),

@@ -52,7 +52,12 @@ export const LAYERS: readonly Layer[] = [
     testsMayImport: ["runtime"],
   },
   { name: "ota manifest", paths: ["ota/manifest/"], mayImport: ["sync/wire"] },
-  { name: "ota", paths: ["ota/"], mayImport: ["hal", "sync/wire", "ota manifest"] },
+  { name: "ota repository", paths: ["ota/repository/"], mayImport: ["hal"] },
+  {
+    name: "ota",
+    paths: ["ota/"],
+    mayImport: ["hal", "sync/wire", "ota manifest", "ota repository"],
+  },
   {
     name: "district api",
     paths: ["district/api/types.ts"],
@@ -62,7 +67,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "district",
     paths: ["district/"],
-    mayImport: ["hal", "sync/wire", "district api", "project"],
+    mayImport: ["hal", "sync/wire", "ota repository", "district api", "project"],
     typesOnly: ["ota manifest"],
   },
   { name: "web", paths: ["web/"], mayImport: [], typesOnly: ["district api"] },
@@ -91,6 +96,7 @@ export const LAYERS: readonly Layer[] = [
       "hal",
       "hal/linux",
       "sync/wire",
+      "ota repository",
       "ota",
       "district api",
       "district",
@@ -101,7 +107,16 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "ota program",
     paths: ["ota/main.ts", "ota/cli/"],
-    mayImport: ["hal", "hal/linux", "sync/wire", "ota manifest", "ota", "command line", "project"],
+    mayImport: [
+      "hal",
+      "hal/linux",
+      "sync/wire",
+      "ota manifest",
+      "ota repository",
+      "ota",
+      "command line",
+      "project",
+    ],
   },
   { name: "command line", paths: ["cli/"], mayImport: [] },
   { name: "demo", paths: ["demo/"], mayImport: EVERYTHING },

@@ -76,6 +76,13 @@ const DISTRICT: readonly string[] = [
   ) STRICT;
   CREATE INDEX rollout_audit_of ON rollout_audit (rollout, id);
   `,
+  // What each box was last told to install, so that the word's version only grows.
+  `
+  CREATE TABLE assignments (
+    controller TEXT PRIMARY KEY REFERENCES controllers (id), action INTEGER NOT NULL,
+    version INTEGER NOT NULL, expires_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /**

@@ -176,6 +176,22 @@ export class RolloutTables implements RolloutStore {
     return this.#offerOf(target, this.#rollout(target.rolloutId)!);
   }
 
+  async assignment(controllerId: string, actionId: number, nowMs: number, lifeMs: number) {
+    return transaction(this.#db, () => {
+      const row = this.#sql("SELECT * FROM assignments WHERE controller = ?").get(controllerId);
+      const leftMs = Number(row?.expires_ms ?? 0) - nowMs;
+      // One that ends later than any of now is of a clock that ran ahead.
+      if (row?.action === actionId && leftMs > lifeMs / 2 && leftMs <= lifeMs) {
+        return { version: Number(row.version), expiresMs: Number(row.expires_ms) };
+      }
+      const version = Number(row?.version ?? 0) + 1;
+      const expiresMs = nowMs + lifeMs;
+      this.#sql("INSERT OR REPLACE INTO assignments VALUES (?, ?, ?, ?)")
+        .run(controllerId, actionId, version, expiresMs);
+      return { version, expiresMs };
+    });
+  }
+
   async report(
     controllerId: string,
     actionId: number,

@@ -1,0 +1,274 @@
+import { join } from "node:path";
+import type { Clock } from "../../hal/mod.ts";
+import { linuxClock } from "../../hal/linux/mod.ts";
+import { AppBackEnd, AppSlots, SYSTEM_TOOLS } from "../../ota/app/mod.ts";
+import { DdiClient, type DistrictCalls } from "../../ota/ddi/mod.ts";
+import { TimeFloor, UpdateTrust } from "../../ota/trust/mod.ts";
+import { HealthGate, type Payload, Updater } from "../../ota/updater/mod.ts";
+import {
+  type BoxIdentity,
+  DistrictClient,
+  loadIdentity,
+  readBody,
+  TimeScale,
+} from "../../sync/mod.ts";
+import { jsonLog, type Log } from "../log.ts";
+import { BUILT_MS, VERSION } from "../version.ts";
+import { boxProbe } from "./updater_box.ts";
+import { DATA_DIR_DEFAULT, EXIT, readArgs, UsageError } from "./usage.ts";
+
+const HELP = `
+gatehouse updater [--data DIR] [--app DIR] [--updates DIR] [--root FILE] [OPTION…]
+
+Keeps a box up to date beside gatehouse box: asks the district, verifies what it says, fetches the
+release, switches to it when no door is in use and none is in alarm, and goes back by itself when the
+box is not as well as before. Both are started by ota/app/start, the updater with --follow. It ends
+after each switch: whatever started it starts it again, from the release that is then on trial.
+
+  --data DIR          the box's data, for its identity; default ${DATA_DIR_DEFAULT}
+  --app DIR           the releases that ota/app/start starts; default DATA/app
+  --updates DIR       what the updater keeps; default DATA/updates
+  --root FILE         the publisher's root metadata, as shipped; default UPDATES/root.json
+  --assign-role NAME  who may assign in the publisher's delegations; default assign
+  --box URL           the box's own interface; default http://127.0.0.1:9180
+  --restart COMMAND   restarts the box; default "systemctl --no-block restart gatehouse-box.service"
+  --deadline SECONDS  a release that is not well by then goes back; default 180
+  --steady SECONDS    and it has to stay well for so long; default 60
+  --poll SECONDS      asks at least so often; default as the district wishes
+  --rate BYTES        takes at most so many bytes a second
+
+Exit codes: 0 stopped as asked or after a switch, 1 it cannot run, 2 bad usage.
+`;
+
+const CALL_MS_MAX = 30_000;
+const RESTART_DEFAULT = "systemctl --no-block restart gatehouse-box.service";
+
+/** `gatehouse updater`. */
+export async function updaterCommand(args: string[], signal: AbortSignal): Promise<number> {
+  const parsed = readArgs(args, {
+    data: { type: "string", default: DATA_DIR_DEFAULT },
+    app: { type: "string" },
+    updates: { type: "string" },
+    root: { type: "string" },
+    "assign-role": { type: "string", default: "assign" },
+    box: { type: "string", default: "http://127.0.0.1:9180" },
+    restart: { type: "string", default: RESTART_DEFAULT },
+    deadline: { type: "string" },
+    steady: { type: "string" },
+    poll: { type: "string" },
+    rate: { type: "string" },
+  }, HELP);
+  if (parsed === undefined) return EXIT.ok;
+  const { values } = parsed;
+  const updates = values.updates ?? join(values.data, "updates");
+  const settings: Settings = {
+    data: values.data,
+    app: values.app ?? join(values.data, "app"),
+    updates,
+    root: values.root ?? join(updates, "root.json"),
+    assignRole: values["assign-role"],
+    box: values.box,
+    restart: values.restart.split(" ").filter((word) => word !== ""),
+    deadlineMs: milliseconds(values.deadline, "--deadline"),
+    steadyMs: milliseconds(values.steady, "--steady"),
+    pollMsMax: milliseconds(values.poll, "--poll"),
+    bytesPerSecondMax: number(values.rate, "--rate"),
+  };
+  const clock = linuxClock();
+  const encoder = new TextEncoder();
+  const log = jsonLog(clock, (line) => Deno.stderr.writeSync(encoder.encode(line + "\n")), "info");
+  try {
+    const identity = await loadIdentity(settings.data);
+    if (identity === undefined) {
+      log.error("this box is not enrolled; gatehouse enrol joins it to a district");
+      return EXIT.failed;
+    }
+    await Deno.mkdir(updates, { recursive: true, mode: 0o700 });
+    using lock = await Deno.open(join(updates, "lock"), { write: true, create: true });
+    if (!lock.tryLockSync(true)) {
+      log.error(`another updater runs on ${updates}; stop it`);
+      return EXIT.failed;
+    }
+    await runUpdater(settings, identity, clock, log, signal);
+    return EXIT.ok;
+  } catch (error) {
+    log.error("the updater cannot go on", { cause: String(error) });
+    return EXIT.failed;
+  }
+}
+
+interface Settings {
+  readonly data: string;
+  readonly app: string;
+  readonly updates: string;
+  readonly root: string;
+  readonly assignRole: string;
+  readonly box: string;
+  readonly restart: readonly string[];
+  readonly deadlineMs: number | undefined;
+  readonly steadyMs: number | undefined;
+  readonly pollMsMax: number | undefined;
+  readonly bytesPerSecondMax: number | undefined;
+}
+
+async function runUpdater(
+  settings: Settings,
+  identity: BoxIdentity,
+  clock: Clock,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const { updates } = settings;
+  /** Aborted when a switch asks for a new start of everything. */
+  const leave = new AbortController();
+  const floor = new TimeFloor(join(updates, "time-floor"), BUILT_MS, clock);
+  const time = new TimeScale(clock, (wallMs) => floor.raise(wallMs));
+  using client = new DistrictClient(identity, clock, time);
+  const ddi = new DdiClient(districtCalls(client, clock), identity.boxId);
+  const trust = new UpdateTrust({
+    dir: join(updates, "trust"),
+    root: readRoot(settings.root),
+    source: ddi.source(),
+    clock,
+    floor,
+  });
+  const restart = async () => {
+    await runRestart(settings.restart);
+    log.info("leaving for the next release");
+    leave.abort();
+  };
+  const { app, backEnd } = appPayload(settings, { trust, ddi, clock, restart });
+  await using updater = new Updater({
+    ddi,
+    trust,
+    boxId: identity.boxId,
+    assignRole: settings.assignRole,
+    payloads: { app },
+    attributes: () => ({
+      version: VERSION,
+      arch: Deno.build.arch,
+      "app.sha256": backEnd.running() ?? "",
+    }),
+    learnTime: (ended) => client.probe(ended),
+    clock,
+    random: Math.random,
+    log: (message, fields) => log.info(message, fields),
+    ...settings.pollMsMax === undefined ? {} : { pollMsMax: settings.pollMsMax },
+  });
+  updater.start();
+  log.info("updater started", { version: VERSION, slot: backEnd.running() ?? "built-in" });
+  await aborted(AbortSignal.any([signal, leave.signal]));
+}
+
+/** The application, as {@link AppBackEnd} installs it, behind the box's health gate. */
+function appPayload(
+  settings: Settings,
+  parts: {
+    readonly trust: UpdateTrust;
+    readonly ddi: DdiClient;
+    readonly clock: Clock;
+    readonly restart: () => Promise<void>;
+  },
+): { readonly app: Payload; readonly backEnd: AppBackEnd } {
+  const { updates, deadlineMs, steadyMs, bytesPerSecondMax } = settings;
+  const { trust, ddi, clock, restart } = parts;
+  const slot = Deno.env.get("GATEHOUSE_SLOT") ?? "";
+  const backEnd = new AppBackEnd({
+    dir: join(updates, "fetched"),
+    slots: new AppSlots(settings.app),
+    running: slot || undefined,
+    arch: Deno.build.arch === "aarch64" ? "arm64" : "x64",
+    trust,
+    source: ddi.source(),
+    clock,
+    tools: SYSTEM_TOOLS,
+    restart,
+    ...bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax },
+  });
+  const gate = new HealthGate({
+    probe: boxProbe(settings.box, clock),
+    freeBytes: () => SYSTEM_TOOLS.freeBytes(settings.data),
+    file: join(updates, "before.json"),
+    clock,
+    ...deadlineMs === undefined ? {} : { deadlineMs },
+    ...steadyMs === undefined ? {} : { steadyMs },
+  });
+  const app: Payload = {
+    backEnd,
+    stateFile: join(updates, "app.json"),
+    clear: (windowOpen, ended) => gate.clear(windowOpen, ended),
+    health: (ended) => gate.watch(slot, ended),
+  };
+  return { app, backEnd };
+}
+
+function districtCalls(client: DistrictClient, clock: Clock): DistrictCalls {
+  return {
+    async call({ method, path, body, bytesMax }, signal) {
+      const late = new AbortController();
+      const why = new Error(`${path}: no answer in ${CALL_MS_MAX / 1_000} s`);
+      const cancel = clock.schedule(CALL_MS_MAX, () => late.abort(why));
+      try {
+        const response = await client.fetchSigned({
+          method,
+          path,
+          ...body === undefined ? {} : {
+            headers: { "content-type": "application/json" },
+            body: new TextEncoder().encode(body),
+          },
+        }, AbortSignal.any([signal, late.signal]));
+        return { status: response.status, body: await readBody(response.body, path, bytesMax) };
+      } finally {
+        cancel();
+      }
+    },
+    async open(path, signal, fromByte) {
+      const headers: Record<string, string> = fromByte === 0 ? {} : { range: `bytes=${fromByte}-` };
+      const { status, body } = await client.fetchSigned({ method: "GET", path, headers }, signal);
+      return { status, body };
+    },
+  };
+}
+
+function readRoot(path: string): Uint8Array {
+  try {
+    return Deno.readFileSync(path);
+  } catch (cause) {
+    throw new Error(
+      `${path}: the publisher's root metadata is not there; an image brings it, elsewhere copy ` +
+        `metadata/1.root.json of the repository there by a way that you trust`,
+      { cause },
+    );
+  }
+}
+
+async function runRestart([program, ...args]: readonly string[]): Promise<void> {
+  const { success, code, stderr } = await new Deno.Command(program!, {
+    args,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (success) return;
+  const said = new TextDecoder().decode(stderr).trim().slice(-300);
+  throw new Error(`${program} ended with ${code}: ${said}`);
+}
+
+function number(text: string | undefined, option: string): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!(value > 0) || value > 1e9) throw new UsageError(`${option}: expected a number above 0`);
+  return value;
+}
+
+function milliseconds(text: string | undefined, option: string): number | undefined {
+  const seconds = number(text, option);
+  return seconds === undefined ? undefined : seconds * 1_000;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

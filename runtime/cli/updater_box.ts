@@ -1,0 +1,65 @@
+import * as v from "valibot";
+import type { Clock } from "../../hal/mod.ts";
+import type { BoxHealth } from "../../ota/updater/mod.ts";
+
+/** A box that is busy answers late; one that takes longer does not answer. */
+const ANSWER_MS_MAX = 3_000;
+const ANSWER_BYTES_MAX = 256 << 10;
+const id = v.pipe(v.string(), v.maxLength(64));
+
+const HealthSchema = v.object({
+  status: v.object({
+    policyVersion: v.number(),
+    rssBytes: v.number(),
+    doors: v.pipe(
+      v.array(v.object({ id, unlocked: v.boolean(), alarm: v.optional(v.string()) })),
+      v.maxLength(1_000),
+    ),
+    readers: v.pipe(v.array(v.object({ id, online: v.boolean() })), v.maxLength(1_000)),
+  }),
+  vitals: v.object({
+    slot: v.pipe(v.string(), v.maxLength(64)),
+    alive: v.boolean(),
+    journalWritable: v.boolean(),
+    journalEpoch: v.number(),
+    districtConnected: v.boolean(),
+  }),
+});
+
+/** Asks the box at `url` how it is; `undefined` when it does not answer, or not as a box does. */
+export function boxProbe(
+  url: string,
+  clock: Clock,
+): (signal: AbortSignal) => Promise<BoxHealth | undefined> {
+  return async (signal) => {
+    const late = new AbortController();
+    const cancel = clock.schedule(ANSWER_MS_MAX, () => late.abort());
+    try {
+      const response = await fetch(`${url}/healthz`, {
+        signal: AbortSignal.any([signal, late.signal]),
+        redirect: "error",
+      });
+      if (Number(response.headers.get("content-length") ?? Infinity) > ANSWER_BYTES_MAX) {
+        await response.body?.cancel();
+        return undefined;
+      }
+      const { status, vitals } = v.parse(HealthSchema, await response.json());
+      const { policyVersion, rssBytes, doors, readers } = status;
+      return {
+        ...vitals,
+        policyVersion,
+        rssBytes,
+        readers,
+        doors: doors.map(({ id, unlocked, alarm }) => ({
+          id,
+          busy: unlocked,
+          alarm: alarm !== undefined,
+        })),
+      };
+    } catch {
+      return undefined;
+    } finally {
+      cancel();
+    }
+  };
+}
