@@ -4,7 +4,13 @@
  *
  * @module
  */
-import { operatorCommand, revokeCommand, tokenCommand, verifyCommand } from "./cli/admin.ts";
+import {
+  assignKeyCommand,
+  operatorCommand,
+  revokeCommand,
+  tokenCommand,
+  verifyCommand,
+} from "./cli/admin.ts";
 import { EXIT, UsageError } from "./cli/args.ts";
 import { RUN_HELP, runCommand } from "./cli/run.ts";
 import { DistrictError } from "./errors.ts";
@@ -15,6 +21,7 @@ const COMMANDS: Readonly<Record<string, (args: string[], signal: AbortSignal) =>
     operator: operatorCommand,
     revoke: revokeCommand,
     verify: verifyCommand,
+    "assign-key": assignKeyCommand,
   };
 
 async function main(): Promise<number> {

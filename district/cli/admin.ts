@@ -8,6 +8,7 @@ import { processClock } from "../../hal/linux/clock.ts";
 import { makeToken, newTokenSecret } from "../../sync/wire/mod.ts";
 import { PasswordHasher, randomPassword } from "../auth/password.ts";
 import { TOKEN_LIFE_MS } from "../core.ts";
+import { keyOfDistrict } from "../district.ts";
 import { DistrictError } from "../errors.ts";
 import { SqliteStore } from "../store/sqlite/mod.ts";
 import { pinnedAuthority } from "../tls/authority.ts";
@@ -118,4 +119,14 @@ export async function verifyCommand(args: string[]): Promise<number> {
     }
   }
   return faults > 0 ? EXIT.failed : EXIT.ok;
+}
+
+/** `gatehouse district assign-key`: prints the public half of the key that assigns updates to boxes. */
+export function assignKeyCommand(args: string[]): Promise<number> {
+  const { data, json, positionals } = read(args);
+  if (positionals.length > 0) throw new UsageError(`${positionals[0]} is not understood`);
+  ensureDataDir(data);
+  const key = keyOfDistrict(data, "assign").publicKey.toHex();
+  console.log(json ? JSON.stringify({ key }) : key);
+  return Promise.resolve(EXIT.ok);
 }

@@ -18,6 +18,7 @@ gatehouse district [--data DIR] [--listen HOST:PORT]      runs the district serv
 gatehouse district token [--data DIR] [--json]            makes a one-time token for a new box
 gatehouse district operator [--data DIR] NAME             adds an operator, or sets a new password
 gatehouse district revoke [--data DIR] BOX                withdraws a box
+gatehouse district assign-key [--data DIR] [--json]       prints the public half of the key that assigns updates
 gatehouse district verify [--data DIR] [--json] [BOX…]    recomputes the hash chains of boxes
 
   --data DIR           where everything is kept (${DATA_DIR_DEFAULT})

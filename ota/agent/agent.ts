@@ -116,10 +116,10 @@ export class UpdateAgent implements AsyncDisposable {
           );
         }
         case "confirm":
-          await backEnd.confirm(step.wanted);
+          await this.#untilDone(() => backEnd.confirm(step.wanted), signal);
           return this.#take({ kind: "confirmed" });
         case "revert":
-          return await backEnd.revert();
+          return await this.#untilDone(() => backEnd.revert(), signal);
         case "clean":
           return await backEnd.clean();
         case "report":
@@ -138,6 +138,17 @@ export class UpdateAgent implements AsyncDisposable {
         detail: fault.message,
         final: fault.final,
       });
+    }
+  }
+
+  /** There is no other way from here: what fails is tried again. */
+  async #untilDone(act: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        return await act();
+      } catch {
+        await this.#options.clock.sleep(RETRY_MS_MIN, signal);
+      }
     }
   }
 }

@@ -53,13 +53,38 @@ export function readState(path: string): UpdateState {
   }
 }
 
-/** Stores the state; it is durable on return. */
+/** Bytes kept back for the day on which the disk is full, for then too a state has to be stored. */
+const RESERVE_BYTES = 64 << 10;
+
+/** Stores the state; it is durable on return, also on a disk that a release has just filled. */
 export function writeState(path: string, state: UpdateState): void {
-  writeFileDurably(
-    path,
-    JSON.stringify(
-      state,
-      (key, value) => key === "detail" ? String(value).slice(0, DETAIL_CHARS_MAX) : value,
-    ),
+  const text = JSON.stringify(
+    state,
+    (key, value) => key === "detail" ? String(value).slice(0, DETAIL_CHARS_MAX) : value,
   );
+  try {
+    writeFileDurably(path, text);
+  } catch (error) {
+    try {
+      Deno.removeSync(`${path}.reserve`);
+    } catch {
+      throw error;
+    }
+    writeFileDurably(path, text);
+  }
+  keepReserve(`${path}.reserve`);
+}
+
+/** Without one it is tried again at the next state. */
+function keepReserve(path: string): void {
+  try {
+    if (Deno.statSync(path).size === RESERVE_BYTES) return;
+  } catch {
+    // It is not there.
+  }
+  try {
+    writeFileDurably(path, new Uint8Array(RESERVE_BYTES));
+  } catch {
+    // The disk is full already.
+  }
 }

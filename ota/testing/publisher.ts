@@ -47,9 +47,10 @@ export class Publisher {
     this.nowMs = nowMs;
   }
 
-  /** Publishes the first root and delegations, with nothing to install yet. */
-  static async begin(folder: string, nowMs: number): Promise<Publisher> {
+  /** Publishes the first root and delegations, with nothing to install yet; `assign` assigns. */
+  static async begin(folder: string, nowMs: number, assign?: RoleKey): Promise<Publisher> {
     const publisher = new Publisher(folder, nowMs);
+    publisher.assign = assign ?? publisher.assign;
     await publisher.newRoot(publisher.root.slice(0, 2));
     await publisher.delegate();
     await publisher.signApp(publisher.app.slice(0, 2), []);

@@ -98,8 +98,15 @@ export class HealthGate {
     }
   }
 
-  /** Resolves with `undefined` when the box of `slot` is as well as before, else with what is wrong. */
-  async watch(slot: string, signal: AbortSignal): Promise<string | undefined> {
+  /**
+   * Resolves with `undefined` when the box of `slot` is as well as before, else with what is wrong.
+   * There is nothing to wait for once the starter has `givenUp` on it.
+   */
+  async watch(
+    slot: string,
+    givenUp: () => boolean,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
     const { probe, clock, deadlineMs, steadyMs } = this.#options;
     const before = this.#before();
     const endMs = clock.monotonicMs() + deadlineMs;
@@ -108,6 +115,7 @@ export class HealthGate {
       const health = await probe(signal);
       signal.throwIfAborted();
       const wrong = wrongOf(health, slot, before, await this.#free());
+      if (wrong !== undefined && givenUp()) return `${wrong}; all its starts are used up`;
       const nowMs = clock.monotonicMs();
       sinceMs = wrong === undefined ? sinceMs ?? nowMs : undefined;
       if (sinceMs !== undefined && nowMs - sinceMs >= steadyMs) return undefined;
@@ -160,7 +168,7 @@ function wrongOf(
   freeBytes: number,
 ): string | undefined {
   if (health === undefined) return "the box does not answer";
-  if (health.slot !== slot) return "the box that answers is another release";
+  if (health.slot !== slot) return "the new release does not stay up: another one answers";
   if (!health.alive) return "its door loop stands still";
   if (!health.journalWritable) return "its journal cannot be written";
   if (before.journalEpoch > 0 && health.journalEpoch !== before.journalEpoch) {

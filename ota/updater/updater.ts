@@ -135,7 +135,7 @@ export class Updater implements AsyncDisposable {
   }
 
   async #loop(): Promise<void> {
-    const { clock, random, log, pollMsMax = Infinity } = this.#options;
+    const { random, log, pollMsMax = Infinity } = this.#options;
     const { signal } = this.#stop;
     let failures = 0;
     while (!signal.aborted) {

@@ -23,7 +23,7 @@ import {
   recordPlugs,
 } from "../box/mod.ts";
 import type { ResolvedConfig } from "../config/mod.ts";
-import { type Journal, openJournal } from "../journal/mod.ts";
+import { DiskReserve, type Journal, openJournal } from "../journal/mod.ts";
 import { driverLog, jsonLog, type Log, LOG_LEVELS, type LogLevel } from "../log.ts";
 import { PolicyKeeper } from "../policy/mod.ts";
 import { VERSION } from "../version.ts";
@@ -75,6 +75,7 @@ export async function boxCommand(args: string[], signal: AbortSignal): Promise<n
   );
   try {
     await Deno.mkdir(data, { recursive: true, mode: 0o700 });
+    using _reserve = new DiskReserve(data, clock, (message) => log.error(message));
     using lock = await Deno.open(join(data, "lock"), { write: true, create: true });
     if (!lock.tryLockSync(true)) {
       log.error(`another box runs on ${data}; stop it, or give each its own --data`);

@@ -173,9 +173,10 @@ function appPayload(
   const { updates, deadlineMs, steadyMs, bytesPerSecondMax } = settings;
   const { trust, ddi, clock, restart } = parts;
   const slot = Deno.env.get("GATEHOUSE_SLOT") ?? "";
+  const slots = new AppSlots(settings.app);
   const backEnd = new AppBackEnd({
     dir: join(updates, "fetched"),
-    slots: new AppSlots(settings.app),
+    slots,
     running: slot || undefined,
     arch: Deno.build.arch === "aarch64" ? "arm64" : "x64",
     trust,
@@ -197,7 +198,7 @@ function appPayload(
     backEnd,
     stateFile: join(updates, "app.json"),
     clear: (windowOpen, ended) => gate.clear(windowOpen, ended),
-    health: (ended) => gate.watch(slot, ended),
+    health: (ended) => gate.watch(slot, () => slots.trial() !== slot, ended),
   };
   return { app, backEnd };
 }

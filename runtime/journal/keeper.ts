@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { giveUpReserve } from "./disk_reserve.ts";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { syncFolder } from "../../hal/mod.ts";
@@ -148,7 +149,7 @@ export class StoreKeeper implements Disposable {
       const fault = storeFault(error);
       switch (fault.kind) {
         case "full":
-          if (!this.#makeRoom()) throw fault;
+          if (!giveUpReserve(this.#options.dataDir) && !this.#makeRoom()) throw fault;
           break;
         case "io":
           this[Symbol.dispose]();

@@ -5,6 +5,7 @@
  * @module
  */
 export * from "./contract.ts";
+export { DiskReserve } from "./disk_reserve.ts";
 export { type JournalOptions, LANE_QUOTAS, openJournal } from "./journal.ts";
 export type { LaneQuotas } from "./protocol.ts";
 export { JournalReader, type LaneVerdict, type StoredEvent } from "./reader.ts";

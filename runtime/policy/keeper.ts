@@ -28,7 +28,12 @@ export class PolicyKeeper implements Disposable {
     this.#clock = clock;
     this.#log = log;
     const { store, policy } = openPolicyStore(path, clock.wallMs(), (setAside, cause) => {
-      log.error("policy store was spoilt and set aside", { setAside, cause: cause.message });
+      const why = { cause: cause.message };
+      if (setAside !== undefined) {
+        log.error("policy store was spoilt and set aside", { setAside, ...why });
+      } else {
+        log.error("no room to open the policy store; make room, then restart the box", why);
+      }
     });
     this.#store = store;
     this.#inForce = policy;

@@ -5,6 +5,8 @@
  *
  * @module
  */
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import * as v from "valibot";
@@ -91,14 +93,32 @@ export function compileDocument(document: Uint8Array, version: number): Compiled
 /** The file with a box's policies. Cheap to open; close it with `using`. */
 export class PolicyStore implements Disposable {
   readonly #db: DatabaseSync;
+  readonly #onlyLook: boolean;
   #closed = false;
 
-  /** Opens or makes the file. @throws the SQLite error when the file is no database: see {@link openPolicyStore}. */
-  constructor(path: string) {
+  /**
+   * Opens or makes the file, or with `onlyLook` opens one for a look that needs no room on its disk.
+   *
+   * @throws the SQLite error when the file is no database: see {@link openPolicyStore}.
+   */
+  constructor(path: string, onlyLook = false) {
     this.#db = new DatabaseSync(path);
-    // A box process and `gatehouse policy load` may meet here.
-    this.#db.exec("PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
-    this.#db.exec(SCHEMA);
+    this.#onlyLook = onlyLook;
+    try {
+      if (onlyLook) {
+        // With this, and only with this, SQLite keeps the WAL's index in memory; a file opened to be
+        // read only it would refuse to lock.
+        this.#db.exec("PRAGMA locking_mode=EXCLUSIVE");
+        return;
+      }
+      // A box process and `gatehouse policy load` may meet here.
+      this.#db.exec("PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
+      this.#db.exec(SCHEMA);
+    } catch (error) {
+      // Left open it would keep its locks.
+      this.#db.close();
+      throw error;
+    }
   }
 
   /** Grows whenever another process has put a policy in force. */
@@ -120,8 +140,10 @@ export class PolicyStore implements Disposable {
       row.id,
     ) as { document: Uint8Array };
     const anew = compileDocument(document, row.version);
-    this.#db.prepare("UPDATE policies SET format=?, compiled=? WHERE id=?")
-      .run(COMPILED_FORMAT, packCompiled(anew), row.id);
+    if (!this.#onlyLook) {
+      this.#db.prepare("UPDATE policies SET format=?, compiled=? WHERE id=?")
+        .run(COMPILED_FORMAT, packCompiled(anew), row.id);
+    }
     return { source: row.source, compiled: anew };
   }
 
@@ -170,14 +192,18 @@ export class PolicyStore implements Disposable {
   }
 }
 
+/** SQLite opens a file with a write-ahead log in less. */
+const ROOM_BYTES = 1 << 20;
+
 /**
  * Opens the store at `path`. One that is no database any more is set aside beside it, and `report`
- * gets the new name: the district sends its policy again.
+ * gets the new name: the district sends its policy again. On a full disk it gets none: the
+ * policy is read, and what comes after it is in memory until the next start.
  */
 export function openPolicyStore(
   path: string,
   wallMs: number,
-  report: (setAside: string, cause: Error) => void,
+  report: (setAside: string | undefined, cause: Error) => void,
 ): { readonly store: PolicyStore; readonly policy: StoredPolicy | undefined } {
   const tryOpen = () => {
     const store = new PolicyStore(path);
@@ -191,12 +217,33 @@ export function openPolicyStore(
   try {
     return tryOpen();
   } catch (cause) {
+    if (freeBytes(path) < ROOM_BYTES) {
+      // A good policy on a full disk looks spoilt. It stays where it is and in force; another one
+      // that the district sends meanwhile is kept in memory.
+      report(undefined, cause as Error);
+      return { store: new PolicyStore(":memory:"), policy: lookAt(path) };
+    }
     const setAside = `${path}.${wallMs}.corrupt`;
     Deno.renameSync(path, setAside);
     for (const suffix of ["-wal", "-shm"]) removeIfThere(path + suffix);
     report(setAside, cause as Error);
     return tryOpen();
   }
+}
+
+/** The policy in a file that cannot be opened for writing. */
+function lookAt(path: string): StoredPolicy | undefined {
+  try {
+    using store = new PolicyStore(path, true);
+    return store.load();
+  } catch {
+    return undefined;
+  }
+}
+
+function freeBytes(path: string): number {
+  const { bavail, bsize } = statfsSync(dirname(path));
+  return bavail * bsize;
 }
 
 function removeIfThere(path: string): void {

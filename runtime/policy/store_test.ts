@@ -105,7 +105,7 @@ Deno.test("a spoilt file is set aside and reported, and the store works again", 
     ) {
       Deno.writeFileSync(path, spoilt);
       const reports: string[] = [];
-      const opened = openPolicyStore(path, 42, (file) => reports.push(file));
+      const opened = openPolicyStore(path, 42, (file) => reports.push(file ?? "no room"));
       using store = opened.store;
       if (reports.length === 0) {
         // SQLite takes a header without pages for an empty database: nothing was lost.

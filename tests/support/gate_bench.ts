@@ -51,10 +51,14 @@ export const LI: Uint8Array = Uint8Array.of(0x90, 0x63, 0x03, 0x80);
 
 /**
  * Sets a bench up; the box is not started yet. With `key`, the reader inside demands the secure channel
- * under it, and box.yaml names `inside.key` in the data folder, which is the caller's to write.
+ * under it, and box.yaml names `inside.key` in the data folder, which is the caller's to write. With
+ * `folder`, everything is in there.
  */
-export async function bench(key?: Uint8Array): Promise<Bench> {
-  const dir = await Deno.makeTempDir({ prefix: "gatehouse-box-" });
+export async function bench(key?: Uint8Array, folder?: string): Promise<Bench> {
+  const dir = await Deno.makeTempDir({
+    prefix: "gatehouse-box-",
+    ...folder === undefined ? {} : { dir: folder },
+  });
   const stop = new AbortController();
   const pair = openPtyPair(clock);
   const secure = key === undefined ? {} : { key, secureOnly: true };
