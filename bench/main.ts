@@ -17,9 +17,10 @@ Measures, one benchmark after another, each figure beside that of a plainer way 
   drain     a backlog drained to the district: events a second, bytes an event
   decide    decisions a second with 200,000 credentials
   start     start to first decision, and resident memory
+  ota       what an update costs: bytes, memory, the door's pause
 
   --json    one JSON object a line: bench, metric, value, unit, baseline, baselineValue, ratio
-  --record  also writes bench/RESULTS.md anew, with these alone
+  --record  also writes them into bench/RESULTS.md
 
 Exit codes: 0 measured, 1 a benchmark failed, 2 bad usage.`;
 
@@ -31,6 +32,7 @@ const BENCHES: Readonly<Record<string, () => Promise<BenchRow[]>>> = {
   drain: async () => await (await import("./drain.ts")).benchDrain(),
   decide: async () => await (await import("./decide.ts")).benchDecide(),
   start: async () => await (await import("./start.ts")).benchStart(),
+  ota: async () => await (await import("./ota.ts")).benchOta(),
 };
 
 function figure(value: number): string {
@@ -61,20 +63,31 @@ function table(rows: readonly BenchRow[]): string {
     .join("\n");
 }
 
-function record(rows: readonly BenchRow[], names: readonly string[]): string {
+/** The results with `rows` in the place of what the same benchmarks had. */
+function record(before: string, rows: readonly BenchRow[]): string {
   const memory = Deno.systemMemoryInfo().total / 2 ** 30;
   const day = new Date(linuxClock().wallMs()).toISOString().slice(0, 10);
-  const row = (line: readonly string[]) => `| ${line.join(" | ")} |`;
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const measured = new Set(rows.map(({ bench }) => bench));
+  const benchOf = (text: string) => /^\| (\w+) \|/.exec(text)?.[1] ?? "";
+  const kept = before.split("\n").filter((text) =>
+    Object.hasOwn(BENCHES, benchOf(text)) && !measured.has(benchOf(text))
+  );
+  const order = Object.keys(BENCHES);
+  const lines = [...kept, ...rows.map((row) => line([...cells(row), day]))]
+    .sort((a, b) => order.indexOf(benchOf(a)) - order.indexOf(benchOf(b)));
+  const headings = [...HEADINGS, "made on"];
   return `# Results
 
-Made by \`./gatehouse bench ${names.join(" ")} --record\` on ${day}: ${cpuModel()}, ${
+Made by \`./gatehouse bench NAME --record\`, last on ${cpuModel()}, ${
     memory.toFixed(0)
-  } GiB of memory, Linux ${Deno.osRelease()}, Deno ${Deno.version.deno}. A shared machine: figures of
-two runs differ by a fifth, so read the ratios, whose two figures come from the same run.
+  } GiB of memory, Linux ${Deno.osRelease()}, Deno ${Deno.version.deno}. A shared machine: figures of two runs differ
+by a fifth, so read the ratios, whose two figures come from the same run. What is simulated stands in
+the metric's name.
 
-${row(HEADINGS)}
-${row(HEADINGS.map(() => "---"))}
-${rows.map((one) => row(cells(one))).join("\n")}
+${line(headings)}
+${line(headings.map(() => "---"))}
+${lines.join("\n")}
 `;
 }
 
@@ -129,7 +142,8 @@ async function main(): Promise<number> {
   }
   if (!values.json && rows.length > 0) console.log(table(rows));
   if (values.record && !failed) {
-    await Deno.writeTextFile(new URL("./RESULTS.md", import.meta.url), record(rows, names));
+    const path = new URL("./RESULTS.md", import.meta.url);
+    await Deno.writeTextFile(path, record(await Deno.readTextFile(path), rows));
   }
   return failed ? 1 : 0;
 }

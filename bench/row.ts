@@ -1,6 +1,6 @@
 /** One measured figure beside the figure of a plainer way to do the same work. */
 export interface BenchRow {
-  /** The benchmark it belongs to: `tap`, `readers`, `journal`, `drain`, `decide` or `start`. */
+  /** The benchmark it belongs to: `tap`, `ota`, …. */
   readonly bench: string;
   /** What was measured, in words that stay the same from run to run. */
   readonly metric: string;

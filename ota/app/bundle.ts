@@ -5,7 +5,7 @@ import { HalError } from "../../hal/mod.ts";
 /** A tar whose bytes depend on nothing but the files' names, contents and whether they are programs. */
 const TAR_ALWAYS_THE_SAME = [
   "--sort=name",
-  "--format=ustar",
+  "--format=gnu",
   "--mtime=@0",
   "--owner=0",
   "--group=0",

@@ -187,11 +187,17 @@ export class UpdateSite implements AsyncDisposable {
     return made;
   }
 
-  /** Publishes a version whose program does `first` before the box begins, and adds it as a release. */
-  async release(version: string, first: string): Promise<string> {
+  /**
+   * Publishes a version whose program does `first` before the box begins, and adds it as a release.
+   * It carries the folder `payload` too.
+   */
+  async release(version: string, first: string, payload?: string): Promise<string> {
     const { publisher, bench: { dir, data } } = this;
     const from = join(dir, "releases", version);
     await writeProgram(from, `# ${version}\n${first}`, data, this.test.dataDir);
+    if (payload !== undefined) {
+      await new Deno.Command("cp", { args: ["-a", payload, join(from, "payload")] }).output();
+    }
     const archive = join(dir, "archive");
     const options = { version, from, arch: "any", nowMs: Date.now(), archive } as const;
     const targets = await addRelease(publisher.repository, options);
