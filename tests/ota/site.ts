@@ -309,11 +309,11 @@ async function writeProgram(
 ): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
   const text = `#!/bin/sh
-ROOT='${ROOT}' DATA='${data}'
+ROOT='${ROOT}' DATA='${data}' flags=-A
+[ "$1" = updater ] && flags="$flags --v8-flags=--max-semi-space-size=1,--optimize-for-size"
 [ "$1" = box ] && echo $$ >'${outside}/box.pid'
-wrapped="$ROOT/runtime/main.ts" flags=-A
 ${first}
-exec "${Deno.execPath()}" run $flags --quiet --no-check --cached-only --config "$ROOT/deno.json" "$wrapped" "$@"
+exec "${Deno.execPath()}" run $flags --quiet --no-check --cached-only --config "$ROOT/deno.json" "$ROOT/runtime/main.ts" "$@"
 `;
   await Deno.writeTextFile(join(folder, "gatehouse"), text, { mode: 0o755 });
 }
