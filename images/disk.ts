@@ -1,0 +1,179 @@
+import { join } from "node:path";
+import type { Arch } from "./root.ts";
+import { run } from "./run.ts";
+
+const MIB = 1 << 20;
+/** Sizes of the partitions, in MiB. A slot has room for an image half as large again. */
+const SIZES = { esp: 256, slot: 640, data: 256 } as const;
+/** Before the first partition and after the last: GPT's own. */
+const MARGIN_MIB = 1;
+/** Fixed, for the same image twice. They name partitions of a card, not a card. */
+const IDS = {
+  disk: "5f1d4f5e-6a7e-4b0e-9a51-67617465686f",
+  esp: "5f1d4f5e-6a7e-4b0e-9a51-000000000001",
+  rootA: "5f1d4f5e-6a7e-4b0e-9a51-000000000002",
+  rootB: "5f1d4f5e-6a7e-4b0e-9a51-000000000003",
+  data: "5f1d4f5e-6a7e-4b0e-9a51-000000000004",
+  dataHash: "5f1d4f5e-6a7e-4b0e-9a51-000000000005",
+} as const;
+/** "Server data": only of a type of its own can systemd-repart know which partition is to grow. */
+const TYPE_SRV = "3B8F8425-20E0-4F3B-907F-1A25A76F98E8";
+const FAT_SERIAL = "47415445";
+/** What an installer's settings go into: `gatehouse flash` overwrites these very bytes. */
+export const SETUP_BYTES = 64 << 10;
+const SETUP_HEAD = "# gatehouse-setup v1\n";
+
+/** Where something is in the raw image, in bytes. */
+export interface Place {
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** What a card image is made of. */
+export interface DiskOptions {
+  readonly arch: Arch;
+  /** The root file system's folder. */
+  readonly root: string;
+  /** For files on the way. */
+  readonly work: string;
+  readonly image: string;
+  readonly epochS: number;
+}
+
+/** Makes the card image; tells where the setup file is in it. */
+export async function makeDisk({ root, work, image, epochS }: DiskOptions): Promise<Place> {
+  const [erofs, esp, data] = ["root.erofs", "esp.vfat", "data.ext4"].map((name) =>
+    join(work, name)
+  ) as [
+    string,
+    string,
+    string,
+  ];
+  await makeEsp(root, join(work, "esp"), esp, epochS);
+  // Kernels are started from the first partition; what is in /boot would be there twice.
+  await run("sh", ["-c", "rm -rf boot/vmlinuz* boot/initrd* boot/System.map* vmlinuz* initrd*"], {
+    cwd: root,
+  });
+  await run("mkfs.erofs", [
+    ...["-zlz4hc,12", "-C65536", `-T${epochS}`, "-U", IDS.rootA, "--quiet"],
+    ...["-x", "-1", erofs, root],
+  ]);
+  const bytes = (await Deno.stat(erofs)).size;
+  if (bytes > SIZES.slot * MIB) {
+    throw new Error(`the root has ${Math.ceil(bytes / MIB)} MiB, a slot ${SIZES.slot} MiB`);
+  }
+  await makeData(data, epochS);
+  return await assemble(image, { esp, rootA: erofs, data });
+}
+
+async function makeEsp(root: string, folder: string, image: string, epochS: number): Promise<void> {
+  await Deno.mkdir(join(folder, "EFI/BOOT"), { recursive: true });
+  await Deno.mkdir(join(folder, "loader/entries"), { recursive: true });
+  await Deno.mkdir(join(folder, "a"));
+  await Deno.copyFile(
+    join(root, "usr/lib/systemd/boot/efi/systemd-bootx64.efi"),
+    join(folder, "EFI/BOOT/BOOTX64.EFI"),
+  );
+  await Deno.copyFile(await only(join(root, "boot"), "vmlinuz-"), join(folder, "a/vmlinuz"));
+  await Deno.copyFile(await only(join(root, "boot"), "initrd.img-"), join(folder, "a/initrd"));
+  await Deno.writeTextFile(
+    join(folder, "loader/loader.conf"),
+    "timeout 0\neditor no\nauto-entries no\n",
+  );
+  await Deno.writeTextFile(
+    join(folder, "loader/entries/gatehouse-a.conf"),
+    `title Gatehouse\nsort-key gatehouse\nversion 1\nlinux /a/vmlinuz\ninitrd /a/initrd\noptions ${KERNEL_OPTIONS}\n`,
+  );
+  await Deno.writeTextFile(join(folder, "setup.yaml"), setupPlaceholder());
+  await run("sh", ["-c", `find . -exec touch -h -d @${epochS} {} +`], { cwd: folder });
+  await run("truncate", ["-s", `${SIZES.esp}M`, image]);
+  await run("mkfs.vfat", ["-F", "32", "-n", "GATEHOUSE", "-i", FAT_SERIAL, "--invariant", image]);
+  // The setup file first, so that its clusters follow one another; the rest in a fixed order.
+  const env = { SOURCE_DATE_EPOCH: String(epochS) };
+  await run("mcopy", ["-m", "-i", image, join(folder, "setup.yaml"), "::/setup.yaml"], { env });
+  for (const name of ["EFI", "loader", "a"]) {
+    await run("mcopy", ["-s", "-m", "-i", image, join(folder, name), "::/"], { env });
+  }
+}
+
+/** Read-only root, found by its partition; a kernel that panics restarts. */
+const KERNEL_OPTIONS = [
+  "root=PARTLABEL=root-a rootfstype=erofs ro",
+  "quiet panic=5 systemd.show_status=no systemd.gpt_auto=no",
+  "console=tty0 console=ttyS0,115200",
+].join(" ");
+
+function setupPlaceholder(): string {
+  const line = `${" ".repeat(63)}\n`;
+  const rest = SETUP_BYTES - SETUP_HEAD.length;
+  return SETUP_HEAD + line.repeat(Math.floor(rest / 64)) + " ".repeat(rest % 64);
+}
+
+async function makeData(image: string, epochS: number): Promise<void> {
+  await run("truncate", ["-s", `${SIZES.data}M`, image]);
+  await run("mke2fs", [
+    ...["-q", "-t", "ext4", "-b", "4096", "-m", "1", "-L", "data", "-U", IDS.data],
+    ...["-E", `hash_seed=${IDS.dataHash},lazy_itable_init=0,nodiscard`, image],
+  ], { env: { E2FSPROGS_FAKE_TIME: String(epochS), SOURCE_DATE_EPOCH: String(epochS) } });
+}
+
+async function assemble(
+  image: string,
+  parts: { readonly esp: string; readonly rootA: string; readonly data: string },
+): Promise<Place> {
+  const starts = { esp: MARGIN_MIB, rootA: 0, rootB: 0, data: 0 };
+  starts.rootA = starts.esp + SIZES.esp;
+  starts.rootB = starts.rootA + SIZES.slot;
+  starts.data = starts.rootB + SIZES.slot;
+  const end = starts.data + SIZES.data + MARGIN_MIB;
+  await run("truncate", ["-s", `${end}M`, image]);
+  const partition = (start: number, size: number, type: string, uuid: string, name: string) =>
+    `start=${start}MiB, size=${size}MiB, type=${type}, uuid=${uuid}, name="${name}"`;
+  await run("sfdisk", ["--quiet", "--no-reread", "--no-tell-kernel", image], {
+    input: [
+      "label: gpt",
+      `label-id: ${IDS.disk}`,
+      partition(starts.esp, SIZES.esp, "U", IDS.esp, "esp"),
+      partition(starts.rootA, SIZES.slot, "L", IDS.rootA, "root-a"),
+      partition(starts.rootB, SIZES.slot, "L", IDS.rootB, "root-b"),
+      partition(starts.data, SIZES.data, TYPE_SRV, IDS.data, "data"),
+      "",
+    ].join("\n"),
+  });
+  for (const [part, file] of Object.entries(parts)) {
+    const at = starts[part as keyof typeof parts];
+    await run("dd", [
+      ...[`if=${file}`, `of=${image}`, "bs=1M", `seek=${at}`, "conv=notrunc,sparse", "status=none"],
+    ]);
+  }
+  return await findSetup(image, starts.esp * MIB, SIZES.esp * MIB);
+}
+
+/** The setup file's bytes in the image. @throws when they do not follow one another. */
+async function findSetup(image: string, from: number, bytes: number): Promise<Place> {
+  const wanted = new TextEncoder().encode(setupPlaceholder());
+  using file = await Deno.open(image);
+  const head = new TextEncoder().encode(SETUP_HEAD);
+  const block = new Uint8Array(512);
+  for (let at = from; at < from + bytes; at += block.length) {
+    await file.seek(at, Deno.SeekMode.Start);
+    await file.read(block);
+    if (!head.every((byte, i) => block[i] === byte)) continue;
+    const whole = new Uint8Array(SETUP_BYTES);
+    await file.seek(at, Deno.SeekMode.Start);
+    for (let done = 0; done < whole.length;) {
+      done += await file.read(whole.subarray(done)) ?? whole.length;
+    }
+    if (whole.every((byte, i) => byte === wanted[i])) return { offset: at, bytes: SETUP_BYTES };
+  }
+  throw new Error("the setup file is not in one piece on the first partition");
+}
+
+async function only(folder: string, prefix: string): Promise<string> {
+  const found: string[] = [];
+  for await (const { name } of Deno.readDir(folder)) if (name.startsWith(prefix)) found.push(name);
+  if (found.length !== 1) {
+    throw new Error(`${folder}: ${found.length} files ${prefix}…, expected one`);
+  }
+  return join(folder, found[0]!);
+}
