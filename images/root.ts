@@ -140,7 +140,7 @@ async function layOutApplication({ folder, source, arch }: RootOptions): Promise
   const app = join(folder, "usr/lib/gatehouse");
   await run(Deno.execPath(), [
     ...["run", "-A", "tools/production.ts", "runtime/main.ts", app, target],
-  ], { cwd: source, env: { HOME: Deno.env.get("HOME") ?? "/root" } });
+  ], { cwd: source });
   const start = join(folder, "usr/lib/gatehouse-start");
   await Deno.mkdir(start, { recursive: true });
   await Deno.copyFile(join(source, "ota/app/start"), join(start, "start"));

@@ -6,6 +6,24 @@ const ENVIRONMENT = {
   DEBIAN_FRONTEND: "noninteractive",
 } as const;
 
+/** How this machine reaches packages is its own matter. */
+const PASSED_ON = [
+  "http_proxy",
+  "https_proxy",
+  "no_proxy",
+  "npm_config_registry",
+  "HOME",
+  "DENO_DIR",
+];
+
+function environment(): Record<string, string> {
+  const passed = PASSED_ON.flatMap((name) => {
+    const value = Deno.env.get(name);
+    return value === undefined ? [] : [[name, value]];
+  });
+  return { ...Object.fromEntries(passed), ...ENVIRONMENT };
+}
+
 /** What a program of the build is given besides its arguments. */
 export interface RunOptions {
   readonly cwd?: string;
@@ -22,7 +40,7 @@ export async function run(
   const child = new Deno.Command(program, {
     args: [...args],
     clearEnv: true,
-    env: { ...ENVIRONMENT, ...env },
+    env: { ...environment(), ...env },
     ...cwd === undefined ? {} : { cwd },
     stdin: input === undefined ? "null" : "piped",
     stdout: "piped",
