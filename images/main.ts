@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { EXIT, readArgs, UsageError } from "../cli/args.ts";
+import { processClock } from "../hal/linux/mod.ts";
 import config from "../deno.json" with { type: "json" };
 import { makeDisk } from "./disk.ts";
 import { type Arch, baseKey, makeBaseTar, makeRoot } from "./root.ts";
@@ -32,7 +33,8 @@ const SOURCE = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 const ZSTD = ["-12", "-T0", "-q", "-f"];
 
 async function build(arch: Arch, out: string): Promise<void> {
-  const begunMs = performance.now();
+  const clock = processClock();
+  const begunMs = clock.monotonicMs();
   const epochS = Number((await run("git", ["log", "-1", "--format=%ct"], { cwd: SOURCE })).trim());
   const { version } = config;
   const cache = join(SOURCE, ".gatehouse/cache/image");
@@ -66,7 +68,7 @@ async function build(arch: Arch, out: string): Promise<void> {
       setup,
     };
     await Deno.writeTextFile(`${name}.json`, JSON.stringify(facts, null, 2) + "\n");
-    const seconds = Math.round((performance.now() - begunMs) / 1_000);
+    const seconds = Math.round((clock.monotonicMs() - begunMs) / 1_000);
     const megabytes = (facts.packed.bytes / 1e6).toFixed(1);
     console.log(`${packed}: ${megabytes} MB, sha256 ${facts.packed.sha256}, built in ${seconds} s`);
   } finally {

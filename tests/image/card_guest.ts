@@ -150,7 +150,7 @@ export class CardGuest implements AsyncDisposable {
   /** Waits until the shell is there. */
   async booted(): Promise<void> {
     const endMs = this.#clock.monotonicMs() + BOOT_MS_MAX;
-    while (!/# $/.test(this.#said.replace(/\x1b\[[0-9;?]*[a-zA-Z]/g, ""))) {
+    while (!/# $/.test(this.#said)) {
       if (this.#clock.monotonicMs() > endMs) {
         const console = await Deno.readTextFile(join(this.#folder, "console")).catch(() => "");
         throw new Error(`no shell; the console said: ${console.slice(-2_000)}`);

@@ -118,7 +118,11 @@ export const LAYERS: readonly Layer[] = [
       "project",
     ],
   },
-  { name: "images", paths: ["images/"], mayImport: ["command line", "project"] },
+  {
+    name: "images",
+    paths: ["images/"],
+    mayImport: ["hal", "hal/linux", "command line", "project"],
+  },
   { name: "command line", paths: ["cli/"], mayImport: [] },
   { name: "demo", paths: ["demo/"], mayImport: EVERYTHING },
   { name: "tests", paths: ["tests/"], mayImport: EVERYTHING },
