@@ -26,7 +26,8 @@ Makes and keeps the repository of updates: who may sign what, and what there is 
                                           shows the boxes what was accepted
   status --repo DIR [--json]              roles, keys, and how long each is good
 
-  --passphrase-file FILE                  its first line, instead of asking
+  FILE of a key may be one in a token:    pkcs11:token=LABEL;object=LABEL?module-path=LIBRARY
+  --passphrase-file FILE                  its first line, instead of asking; a token's PIN
 
 docs/district/keys.md tells how a key ceremony goes.
 Exit codes: 0 done, 1 failed or something is expired, 2 bad usage, 3 a key or file is not good.

@@ -6,7 +6,9 @@ import {
   addSignature,
   newKeyFile,
   openKeyFile,
+  publicText,
   Repository,
+  type RoleKey,
   type Signed,
   signersOf,
 } from "../repository/mod.ts";
@@ -14,6 +16,7 @@ import { type Draft, readDraft, writeDraft } from "./draft.ts";
 import { passphrase } from "./passphrase.ts";
 import { parsePlan } from "./plan.ts";
 import { addRelease } from "./release.ts";
+import { isTokenUri, newTokenKey, openTokenKey } from "./token_key.ts";
 
 const DAY_MS = 86_400_000;
 const REPO = { repo: { type: "string" } } as const;
@@ -45,20 +48,28 @@ function keep(repo: string, draft: Draft): number {
   return EXIT.ok;
 }
 
+/** A key in a file under a passphrase, or in a token under a PIN. */
+async function open(name: string, passphraseFile: string | undefined): Promise<RoleKey> {
+  const secret = await passphrase(name, passphraseFile);
+  return isTokenUri(name) ? await openTokenKey(name, secret) : openKeyFile(name, secret);
+}
+
 async function key(args: string[]): Promise<number> {
   const { values, positionals: [action, ...files] } = readArgs(args, PASS);
   const file = one(files, "FILE");
   const secret = () => passphrase(file, values["passphrase-file"]);
   if (action === "new") {
     const first = await secret();
-    if (values["passphrase-file"] === undefined) {
+    // A token's PIN is known already; a new passphrase is typed twice.
+    if (values["passphrase-file"] === undefined && !isTokenUri(file)) {
       const again = await passphrase(`${file}, once more`, undefined);
       if (again !== first) throw new UsageError("the two passphrases differ; nothing was made");
     }
-    console.log(newKeyFile(file, first).keyVal.public);
+    const made = isTokenUri(file) ? await newTokenKey(file, first) : newKeyFile(file, first);
+    console.log(publicText(made));
     console.error(`${file}: keep it offline, and a copy in another place`);
   } else if (action === "show") {
-    console.log(openKeyFile(file, await secret()).key.keyVal.public);
+    console.log(publicText((await open(file, values["passphrase-file"])).key));
   } else throw new UsageError("expected key new FILE or key show FILE");
   return EXIT.ok;
 }
@@ -126,7 +137,7 @@ async function sign(args: string[]): Promise<number> {
   const file = one(positionals, "DRAFT");
   const keyFile = need(values, "key");
   const draft = readDraft(file);
-  const signer = openKeyFile(keyFile, await passphrase(keyFile, values["passphrase-file"]));
+  const signer = await open(keyFile, values["passphrase-file"]);
   await addSignature(draft.metadata, signer);
   writeDraft(file, draft);
   const count = signersOf(draft.metadata).length;
@@ -156,11 +167,8 @@ async function publish(args: string[], clock: Clock): Promise<number> {
     "timestamp-key": { type: "string" },
   });
   const repository = new Repository(need(values, "repo"));
-  const open = async (name: string) => {
-    const file = need(values, name);
-    return openKeyFile(file, await passphrase(file, values["passphrase-file"]));
-  };
-  const keys = { snapshot: await open("snapshot-key"), timestamp: await open("timestamp-key") };
+  const of = (name: string) => open(need(values, name), values["passphrase-file"]);
+  const keys = { snapshot: await of("snapshot-key"), timestamp: await of("timestamp-key") };
   await repository.publish(keys, clock.wallMs());
   console.error(`snapshot ${repository.newest("snapshot")!.signed.version} is published`);
   return EXIT.ok;

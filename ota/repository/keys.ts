@@ -16,7 +16,7 @@ import { RepositoryError } from "./errors.ts";
 export interface RoleKey {
   /** Its public half, as metadata names it. */
   readonly key: Key;
-  /** The Ed25519 signature of `bytes`, 64 bytes. */
+  /** The signature of `bytes`: 64 bytes of Ed25519, or ECDSA's in DER. */
   sign(bytes: Uint8Array): Promise<Uint8Array>;
 }
 
@@ -37,12 +37,45 @@ export function publicKey(raw: Uint8Array): Key {
   return Key.fromJSON(keyId, json);
 }
 
-/** A public key by the hex that `gatehouse ota key show` prints. @throws {@link RepositoryError} `key` */
-export function publicKeyFromHex(hex: string): Key {
-  if (!/^[0-9a-f]{64}$/.test(hex)) {
-    throw new RepositoryError("key", "a public key is 64 hex digits; see gatehouse ota key show");
+/**
+ * An ECDSA P-256 key by its uncompressed point, 65 bytes (SEC 1, section 2.3.3): what tokens have.
+ *
+ * @throws {@link RepositoryError} `key`
+ */
+export function p256Key(point: Uint8Array): Key {
+  const [x, y] = [point.subarray(1, 33), point.subarray(33)].map((part) =>
+    Buffer.from(part).toString("base64url")
+  ) as [string, string];
+  let pem: string;
+  try {
+    const key = createPublicKey({ key: { kty: "EC", crv: "P-256", x, y }, format: "jwk" });
+    pem = key.export({ type: "spki", format: "pem" }) as string;
+  } catch (cause) {
+    throw new RepositoryError("key", "that is no point of the curve P-256", { cause });
   }
-  return publicKey(Uint8Array.fromHex(hex));
+  const json = { keytype: "ecdsa", scheme: "ecdsa-sha2-nistp256", keyval: { public: pem } };
+  const keyId = createHash("sha256").update(canonicalize(json)).digest("hex");
+  return Key.fromJSON(keyId, json);
+}
+
+/** A public key as `gatehouse ota key show` prints it: 64 hex digits, or 130 of a token's. */
+export function publicText({ keyType, keyVal }: Key): string {
+  if (keyType === "ed25519") return keyVal.public as string;
+  const { x, y } = createPublicKey(keyVal.public as string).export({ format: "jwk" });
+  return [x, y].reduce<string>(
+    (text, part) => text + Buffer.from(part!, "base64url").toString("hex"),
+    "04",
+  );
+}
+
+/** A public key by what {@link publicText} prints. @throws {@link RepositoryError} `key` */
+export function publicKeyFromHex(hex: string): Key {
+  if (/^04[0-9a-f]{128}$/.test(hex)) return p256Key(Uint8Array.fromHex(hex));
+  if (/^[0-9a-f]{64}$/.test(hex)) return publicKey(Uint8Array.fromHex(hex));
+  throw new RepositoryError(
+    "key",
+    "a public key is 64 hex digits, or 130 of a token's; see gatehouse ota key show",
+  );
 }
 
 /**

@@ -8,9 +8,11 @@ export { RepositoryError, type RepositoryErrorKind } from "./errors.ts";
 export {
   newKeyFile,
   openKeyFile,
+  p256Key,
   PASSPHRASE_CHARS_MIN,
   publicKey,
   publicKeyFromHex,
+  publicText,
   type RoleKey,
 } from "./keys.ts";
 export { addSignature, bytesOf, sha256Of, type Signed, signed } from "./metadata.ts";

@@ -13,9 +13,30 @@ const clock = linuxClock();
 const never = new AbortController().signal;
 const NAMES = ["r1", "r2", "r3", "t1", "t2", "a1", "a2", "snapshot", "timestamp", "assign"];
 
-async function desk() {
+const HSM = "/usr/lib/softhsm/libsofthsm2.so";
+const noTokens = exists(HSM) ? undefined : "not installed: softhsm2, opensc";
+if (noTokens !== undefined) console.log(`skipped: keys in tokens: ${noTokens}`);
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** A publisher's desk. With `tokens`, the keys of root are in tokens of SoftHSM2, a token a holder. */
+async function desk(tokens = false) {
   const folder = await Deno.makeTempDir({ prefix: "gatehouse-ceremony-" });
   const repo = join(folder, "repo");
+  const inToken = (name: string) => tokens && name.startsWith("r");
+  const keyOf = (name: string) =>
+    inToken(name) ? `pkcs11:token=${name};object=root%20key?module-path=${HSM}` : `${name}.key`;
+  const env = { SOFTHSM2_CONF: join(folder, "softhsm2.conf") };
+  if (tokens) {
+    await Deno.mkdir(join(folder, "tokens"));
+    await Deno.writeTextFile(env.SOFTHSM2_CONF, `directories.tokendir = ${folder}/tokens\n`);
+  }
   const ota = async (code: number, ...args: string[]) => {
     const output = await new Deno.Command(Deno.execPath(), {
       args: [
@@ -24,6 +45,7 @@ async function desk() {
         ...args,
       ],
       cwd: folder,
+      env,
       stdin: "null",
     }).output();
     const [out, said] = [output.stdout, output.stderr].map((b) => new TextDecoder().decode(b));
@@ -32,13 +54,19 @@ async function desk() {
   };
   const publicOf: Record<string, string> = {};
   const newKey = async (name: string) => {
-    await Deno.writeTextFile(join(folder, `${name}.pass`), `a passphrase of ${name}\n`);
-    const { out } = await ota(0, "key", "new", `${name}.key`, "--passphrase-file", `${name}.pass`);
+    const secret = `a passphrase of ${name}`;
+    await Deno.writeTextFile(join(folder, `${name}.pass`), `${secret}\n`);
+    if (inToken(name)) {
+      const args = ["--init-token", "--free", "--label", name, "--so-pin", "0000", "--pin", secret];
+      const { success } = await new Deno.Command("softhsm2-util", { args, env }).output();
+      assert.ok(success, "no token could be made");
+    }
+    const { out } = await ota(0, "key", "new", keyOf(name), "--passphrase-file", `${name}.pass`);
     publicOf[name] = out;
   };
   const sign = async (draft: string, ...names: string[]) => {
     for (const name of names) {
-      await ota(0, "sign", draft, "--key", `${name}.key`, "--passphrase-file", `${name}.pass`);
+      await ota(0, "sign", draft, "--key", keyOf(name), "--passphrase-file", `${name}.pass`);
     }
   };
   const plan = async (root: string[]) => {
@@ -59,6 +87,7 @@ delegations:
     folder,
     repo,
     ota,
+    keyOf,
     newKey,
     sign,
     plan,
@@ -76,8 +105,17 @@ delegations:
   };
 }
 
-Deno.test("a ceremony, a release, a rotation and a lost key: a box follows, and nothing is signed too seldom", async () => {
-  await using d = await desk();
+Deno.test("a ceremony, a release, a rotation and a lost key: a box follows, and nothing is signed too seldom", () =>
+  ceremony(false));
+
+Deno.test({
+  name: "the same with the keys of root in PKCS#11 tokens, which they never leave",
+  ignore: noTokens !== undefined,
+  fn: () => ceremony(true),
+});
+
+async function ceremony(tokens: boolean): Promise<void> {
+  await using d = await desk(tokens);
   for (const name of NAMES) {
     if (name === "snapshot" || name === "timestamp") continue;
     await d.newKey(name);
@@ -92,14 +130,14 @@ Deno.test("a ceremony, a release, a rotation and a lost key: a box follows, and 
     );
     servers[name] = out;
   }
-  const shown = await d.ota(0, "key", "show", "r1.key", "--passphrase-file", "r1.pass");
-  assert.match(shown.out, /^[0-9a-f]{64}$/);
+  const shown = await d.ota(0, "key", "show", d.keyOf("r1"), "--passphrase-file", "r1.pass");
+  assert.match(shown.out, tokens ? /^04[0-9a-f]{128}$/ : /^[0-9a-f]{64}$/);
   assert.match(
-    (await d.ota(3, "key", "show", "r1.key", "--passphrase-file", "r2.pass")).said,
-    /is the passphrase right/,
+    (await d.ota(3, "key", "show", d.keyOf("r1"), "--passphrase-file", "r2.pass")).said,
+    /is the (passphrase|PIN) right/,
   );
   assert.match(
-    (await d.ota(3, "key", "new", "r1.key", "--passphrase-file", "r1.pass")).said,
+    (await d.ota(3, "key", "new", d.keyOf("r1"), "--passphrase-file", "r1.pass")).said,
     /never overwritten/,
   );
   const plan = (root: string[]) =>
@@ -179,7 +217,14 @@ Deno.test("a ceremony, a release, a rotation and a lost key: a box follows, and 
     rows.map(({ role, version }: { role: string; version: number }) => `${role} ${version}`),
     ["root 2", "targets 1", "snapshot 4", "timestamp 4", "app 3", "assign-north 0"],
   );
-});
+  if (!tokens) return;
+  const gone = d.keyOf("r9");
+  await Deno.writeTextFile(join(d.folder, "r9.pass"), "0000\n");
+  assert.match(
+    (await d.ota(3, "key", "show", gone, "--passphrase-file", "r9.pass")).said,
+    /no key of that name, or is not there/,
+  );
+}
 
 Deno.test("bad plans, drafts and command lines are refused with what to do", async () => {
   await using d = await desk();
