@@ -242,6 +242,22 @@ export interface RolloutRequest {
     /** The rollout pauses when this share has failed. */
     readonly errorPercent: number;
   }[];
+  /** When devices may switch; without it at any time. What is fetched before waits. */
+  readonly window?: WindowView;
+}
+
+/** Hours in a place's own time in which devices may switch to what they have fetched. */
+export interface WindowView {
+  /** IANA name, such as `Asia/Shanghai`. */
+  readonly timezone: string;
+  /** `days`: 1 Monday … 7 Sunday. `HH:MM`; a `to` that is not after `from` is on the next day. */
+  readonly weekly: readonly {
+    readonly days: readonly number[];
+    readonly from: string;
+    readonly to: string;
+  }[];
+  /** Dates without a switch, `YYYY-MM-DD`. */
+  readonly notOn: readonly string[];
 }
 
 /** A rollout and how far it is. */
@@ -264,6 +280,7 @@ export interface RolloutView {
     readonly installed: number;
     readonly failed: number;
   }[];
+  readonly window?: WindowView;
   /** Of one rollout, oldest first. An empty operator: the rollout by itself. */
   readonly audit?: readonly {
     readonly atMs: number;

@@ -15,8 +15,10 @@ import type {
   RolloutView,
   TargetFilter,
   TargetView,
+  WindowView,
 } from "../api/types.ts";
 import { GROUPS_MAX } from "../rollouts/machine.ts";
+import { WINDOW_BOUNDS } from "../rollouts/window.ts";
 
 const text = (charsMax: number) => v.pipe(v.string(), v.minLength(1), v.maxLength(charsMax));
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -60,6 +62,28 @@ const FilterSchema: v.GenericSchema<unknown, TargetFilter> = v.strictObject({
   labels: optional(labels),
 });
 
+const time = v.pipe(v.string(), v.regex(/^([01]\d|2[0-3]):[0-5]\d$/, "expected HH:MM"));
+const WindowSchema: v.GenericSchema<unknown, WindowView> = v.strictObject({
+  timezone: text(64),
+  weekly: v.pipe(
+    v.array(v.strictObject({
+      days: v.pipe(
+        v.array(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(7))),
+        v.minLength(1),
+        v.maxLength(7),
+      ),
+      from: time,
+      to: time,
+    })),
+    v.minLength(1),
+    v.maxLength(WINDOW_BOUNDS.intervals),
+  ),
+  notOn: v.pipe(
+    v.array(v.pipe(v.string(), v.regex(/^\d{4}-\d{2}-\d{2}$/, "expected YYYY-MM-DD"))),
+    v.maxLength(WINDOW_BOUNDS.dates),
+  ),
+});
+
 /** Checks a {@link RolloutRequest}. */
 export const RolloutRequestSchema: v.GenericSchema<unknown, RolloutRequest> = v.strictObject({
   name,
@@ -76,6 +100,7 @@ export const RolloutRequestSchema: v.GenericSchema<unknown, RolloutRequest> = v.
     v.minLength(1),
     v.maxLength(GROUPS_MAX),
   ),
+  window: optional(WindowSchema),
 });
 
 /** Checks the query of `GET /api/rollouts/:id/targets`. */
@@ -142,6 +167,7 @@ export const RolloutSchema: v.GenericSchema<unknown, RolloutView> = v.strictObje
   status: v.picklist(["draft", "awaiting-approval", "running", "paused", "finished", "aborted"]),
   group: optional(count),
   pausedBy: optional(v.picklist(["operator", "errors"])),
+  window: optional(WindowSchema),
   groups: v.array(v.strictObject({
     name: v.string(),
     boxes: count,

@@ -149,7 +149,8 @@ function targetView(row: TargetRow): TargetView {
 }
 
 function rolloutView(row: RolloutRow, audit?: readonly RolloutAuditRow[]): RolloutView {
-  const { id, name, releasePath, createdMs, rollout: { status, createdBy, groups, counts } } = row;
+  const { id, name, releasePath, createdMs, rollout } = row;
+  const { status, createdBy, groups, counts, window } = rollout;
   return {
     id,
     name,
@@ -160,6 +161,7 @@ function rolloutView(row: RolloutRow, audit?: readonly RolloutAuditRow[]): Rollo
     ...(status.at === "running" || status.at === "paused" ? { group: status.group } : {}),
     ...(status.at === "paused" ? { pausedBy: status.reason } : {}),
     groups: groups.map((plan, index) => ({ ...plan, ...counts[index]! })),
+    ...(window === undefined ? {} : { window }),
     ...(audit === undefined ? {} : { audit }),
   };
 }

@@ -12,6 +12,7 @@ import type {
   RolloutStore,
   TargetReport,
 } from "../store/contract.ts";
+import { windowOpen } from "../rollouts/window.ts";
 import { artifactResponse } from "./artifact.ts";
 import type { AssignmentDesk } from "./assignment_desk.ts";
 import { Authenticator, BODY } from "./authenticator.ts";
@@ -120,8 +121,9 @@ export class DdiApi {
   }
 
   async #deployment({ controller, base }: Call, action: number): Promise<Response> {
-    const { release, what } = await this.#open(controller, action);
+    const { release, what, window } = await this.#open(controller, action);
     if (what === "cancel") throw new Refusal(404, `action ${action} is called off`);
+    const isOpen = window === undefined || windowOpen(window, this.#host.clock.wallMs());
     const { path, kind, version, bytes, sha256, sha1 } = release;
     const filename = basename(path);
     const href = `${base}/actions/${action}/artifacts/${encodeURIComponent(filename)}`;
@@ -129,7 +131,9 @@ export class DdiApi {
       id: String(action),
       deployment: {
         download: "forced",
-        update: "forced",
+        // Outside the window it is fetched, and not installed (hawkBit's maintenance window).
+        update: isOpen ? "forced" : "skip",
+        ...window === undefined ? {} : { maintenanceWindow: isOpen ? "available" : "unavailable" },
         chunks: [{
           part: kind,
           version,

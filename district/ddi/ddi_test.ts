@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import type { Clock } from "../../hal/mod.ts";
 import { processClock } from "../../hal/linux/clock.ts";
 import { TestDistrict } from "../testing/district.ts";
 import { ALL, type DdiClient, feedback, layOut, UpdateDesk } from "../testing/updates.ts";
@@ -348,3 +349,47 @@ Deno.test("bodies of DDI: what is needed is read, the rest passed over, words ar
   });
   assert.throws(() => parseConfigData({ mode: "drop", data: {} }));
 });
+
+Deno.test("outside a rollout's window a deployment is to be fetched, and not installed", async () => {
+  const wallMs = Temporal.PlainDateTime.from("2026-06-05T12:00")
+    .toZonedDateTime("Asia/Shanghai").epochMilliseconds;
+  const at = { wallMs };
+  await using test = await TestDistrict.open({ ...clockOf(clock), wallMs: () => at.wallMs });
+  layOut(test.dataDir, PATH, CONTENT, "1.2.3");
+  const desk = new UpdateDesk(test);
+  await desk.ok("li", "POST", "releases", { path: PATH });
+  const client = await desk.client("gate-1");
+  const window = {
+    timezone: "Asia/Shanghai",
+    weekly: [{ days: [1, 2, 3, 4, 5], from: "19:00", to: "05:30" }],
+    notOn: ["2026-06-08"],
+  };
+  const draft = { name: "winter", release: PATH, groups: ALL };
+  const wrong = { ...draft, window: { ...window, timezone: "Asia/Nowhere" } };
+  assert.equal((await desk.call("li", "POST", "rollouts", wrong)).status, 422);
+  const late = { ...draft, window: { ...window, weekly: [{ days: [8], from: "19", to: "5" }] } };
+  assert.equal((await desk.call("li", "POST", "rollouts", late)).status, 400);
+  const { id, window: kept } = await desk.ok("li", "POST", "rollouts", { ...draft, window });
+  assert.deepEqual(kept, window);
+  await desk.ok("li", "POST", `rollouts/${id}/submit`);
+  await desk.ok("wang", "POST", `rollouts/${id}/approve`);
+  const ask = async () => {
+    const { deploymentBase } = await client.poll();
+    const { json: { deployment } } = await client.request("GET", deploymentBase!);
+    return [deployment.download, deployment.update, deployment.maintenanceWindow];
+  };
+  assert.deepEqual(await ask(), ["forced", "skip", "unavailable"]);
+  at.wallMs += 8 * 3_600_000;
+  assert.deepEqual(await ask(), ["forced", "forced", "available"]);
+});
+
+/** A clock's methods, to put another one in the place of one of them. */
+function clockOf(of: Clock): Clock {
+  return {
+    monotonicMs: () => of.monotonicMs(),
+    wallMs: () => of.wallMs(),
+    wallQuality: () => of.wallQuality(),
+    sleep: (ms, signal) => of.sleep(ms, signal),
+    schedule: (ms, callback) => of.schedule(ms, callback),
+  };
+}

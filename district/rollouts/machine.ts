@@ -9,6 +9,8 @@
  * @module
  */
 
+import type { RolloutWindow } from "./window.ts";
+
 /** One group of boxes. Percentages are of the group's boxes. */
 export interface GroupPlan {
   readonly name: string;
@@ -46,6 +48,8 @@ export interface Rollout {
   readonly counts: readonly GroupCount[];
   /** Failures of the present group that an operator has looked at and gone on in spite of. */
   readonly forgiven: number;
+  /** When devices may switch; without it at any time. */
+  readonly window?: RolloutWindow;
 }
 
 /** What happens to a rollout. `by` is an operator's name. */
@@ -76,7 +80,11 @@ export type RolloutTransition =
 export const GROUPS_MAX = 20;
 
 /** A new rollout. @throws RangeError naming what is wrong with `groups`. */
-export function newRollout(createdBy: string, groups: readonly GroupPlan[]): Rollout {
+export function newRollout(
+  createdBy: string,
+  groups: readonly GroupPlan[],
+  window?: RolloutWindow,
+): Rollout {
   if (groups.length === 0 || groups.length > GROUPS_MAX) {
     throw new RangeError(`a rollout has 1 to ${GROUPS_MAX} groups, not ${groups.length}`);
   }
@@ -90,6 +98,7 @@ export function newRollout(createdBy: string, groups: readonly GroupPlan[]): Rol
   }
   return {
     status: { at: "draft" },
+    ...window === undefined ? {} : { window },
     createdBy,
     groups,
     counts: groups.map(() => ({ installed: 0, failed: 0 })),

@@ -7,6 +7,7 @@ import type { DistrictStore, RolloutRow } from "../store/contract.ts";
 import type { RolloutEvent } from "./machine.ts";
 import { planGroups } from "./plan.ts";
 import type { UpdateRepository } from "./repository.ts";
+import { windowFault } from "./window.ts";
 
 /** What operators' doings with updates need. */
 export interface UpdatesHost {
@@ -80,13 +81,21 @@ export class Updates {
   /** Makes a draft. @throws {@link DistrictError} `not-found`, `invalid` */
   async draft(request: RolloutRequest, operator: string): Promise<RolloutRow> {
     const { store, clock } = this.#host;
-    const { name, release, filter, groups } = request;
+    const { name, release, filter, groups, window } = request;
+    const fault = window && windowFault(window);
+    if (fault !== undefined) throw new DistrictError("invalid", fault);
     if (!(await store.rollouts.releases()).some(({ path }) => path === release)) {
       throw new DistrictError("not-found", `${release} is no release; add it first`);
     }
     const members = planGroups(name, await store.rollouts.controllers(), groups, filter);
     const id = await store.rollouts.addRollout(
-      { name, releasePath: release, createdBy: operator, groups: members },
+      {
+        name,
+        releasePath: release,
+        createdBy: operator,
+        groups: members,
+        ...window === undefined ? {} : { window },
+      },
       clock.wallMs(),
     );
     await this.#audit(operator, "rollout.made", `${id} ${release}`);

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { RolloutWindow } from "../rollouts/window.ts";
 import type { AuditLine, GroupPlan, Rollout, RolloutEvent } from "../rollouts/machine.ts";
 
 /** A published file, as the district offers it. */
@@ -96,6 +97,8 @@ export interface Offer {
   readonly release: ReleaseRow;
   /** `cancel` when its rollout was aborted after the target was offered it. */
   readonly what: "install" | "cancel";
+  /** When it may switch to it; without it at any time. */
+  readonly window?: RolloutWindow;
 }
 
 /** What a target tells of an action. */
@@ -140,6 +143,7 @@ export interface RolloutStore {
       readonly releasePath: string;
       readonly createdBy: string;
       readonly groups: readonly GroupMembers[];
+      readonly window?: RolloutWindow;
     },
     nowMs: number,
   ): Promise<number>;

@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
-import type { RolloutRequest, RolloutView } from "../api/types.ts";
+import type { RolloutRequest, RolloutView, WindowView } from "../api/types.ts";
 import type { TestDistrict } from "./district.ts";
 
 type Groups = RolloutRequest["groups"];
@@ -72,8 +72,13 @@ export class UpdateDesk {
   }
 
   /** A rollout of `release` that "li" made and "wang" approved. */
-  async rollout(release: string, groups: Groups = ALL): Promise<RolloutView> {
-    const { id } = await this.ok("li", "POST", "rollouts", { name: "winter", release, groups });
+  async rollout(
+    release: string,
+    groups: Groups = ALL,
+    window?: WindowView,
+  ): Promise<RolloutView> {
+    const draft = { name: "winter", release, groups, ...window === undefined ? {} : { window } };
+    const { id } = await this.ok("li", "POST", "rollouts", draft);
     await this.ok("li", "POST", `rollouts/${id}/submit`);
     return await this.ok("wang", "POST", `rollouts/${id}/approve`);
   }

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { ROOT, runProgram } from "../../demo/program.ts";
 import { keyOfDistrict } from "../../district/district.ts";
 import { TestDistrict } from "../../district/testing/district.ts";
+import type { WindowView } from "../../district/api/types.ts";
 import { UpdateDesk } from "../../district/testing/updates.ts";
 import { AppSlots } from "../../ota/app/mod.ts";
 import { addRelease } from "../../ota/cli/release.ts";
@@ -210,8 +211,8 @@ export class UpdateSite implements AsyncDisposable {
   }
 
   /** Rolls a release out to everybody at once; its id. */
-  async roll(path: string): Promise<number> {
-    const { id } = await this.desk.rollout(path);
+  async roll(path: string, window?: WindowView): Promise<number> {
+    const { id } = await this.desk.rollout(path, undefined, window);
     return id;
   }
 

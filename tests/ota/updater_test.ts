@@ -58,6 +58,27 @@ Deno.test("a box updates itself while its door goes on deciding", async () => {
   await site.mustOpen();
 });
 
+Deno.test("outside the window a release is fetched and waits; called off, it is never switched to", async () => {
+  await using site = await UpdateSite.open();
+  const path = await site.release("0.2.0", SOUND);
+  const never = { timezone: "Asia/Shanghai", weekly: [{ days: [1], from: "00:00", to: "00:01" }] };
+  const today = Temporal.Now.zonedDateTimeISO("Asia/Shanghai").toPlainDate();
+  const notOn = [-7, -1, 0, 1, 7].map((days) => today.add({ days }).toString());
+  const rollout = await site.roll(path, { ...never, notOn });
+  await until(
+    "it waits",
+    () => site.updater.lines.some((line) => line.includes('"at":"waiting"')),
+  );
+  await clock.sleep(3_000, new AbortController().signal);
+  assert.equal((await site.health()).vitals.slot, "", "it has switched");
+  await site.desk.ok("li", "POST", `rollouts/${rollout}/abort`);
+  assert.equal((await site.outcome(rollout)).state, "cancelled");
+  assert.equal((await site.health()).vitals.slot, "");
+  // The next one is taken as if nothing had been.
+  const next = await site.outcome(await site.roll(await site.release("0.2.1", SOUND)));
+  assert.equal(next.state, "installed", next.reason);
+});
+
 /** What each bad release does before its box begins, and what the district is told. */
 const BAD: Readonly<Record<string, { readonly first: string; readonly told: RegExp }>> = {
   "will not start": {

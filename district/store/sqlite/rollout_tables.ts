@@ -91,7 +91,11 @@ export class RolloutTables implements RolloutStore {
   }
 
   async addRollout(draft: Draft, nowMs: number): Promise<number> {
-    const rollout = newRollout(draft.createdBy, draft.groups.map(({ plan }) => plan));
+    const rollout = newRollout(
+      draft.createdBy,
+      draft.groups.map(({ plan }) => plan),
+      draft.window,
+    );
     return transaction(this.#db, () => {
       const { lastInsertRowid } = this.#sql(
         "INSERT INTO rollouts (name, release, created_ms, rollout) VALUES (?, ?, ?, ?)",
@@ -269,6 +273,7 @@ export class RolloutTables implements RolloutStore {
       actionId: target.actionId,
       release: releaseRow(release),
       what: isCalledOff ? "cancel" : "install",
+      ...row.rollout.window === undefined ? {} : { window: row.rollout.window },
     };
   }
 
