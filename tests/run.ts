@@ -50,7 +50,7 @@ const LIMITS_MINUTES: Readonly<Record<string, number>> = {
   image: 25,
 };
 const LIMIT_MINUTES = 10;
-const ALONE: ReadonlySet<string> = new Set(["browser", "load", "timing"]);
+const ALONE: ReadonlySet<string> = new Set(["browser", "image", "load", "timing"]);
 /** Slow ones first, so that the short ones fill up the other core. */
 const ORDER = ["image", "unit", "docker", "crash", "hostile", "hil", "house"];
 const AT_ONCE = 2;

@@ -309,11 +309,12 @@ async function writeProgram(
   outside: string,
 ): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
+  // As a release's launcher does, with its permissions; `flags` are for what the launcher cannot.
   const text = `#!/bin/sh
-ROOT='${ROOT}' DATA='${data}' flags=-A
-[ "$1" = updater ] && flags="$flags --v8-flags=--max-semi-space-size=1,--optimize-for-size"
+ROOT='${ROOT}' DATA='${data}' flags=
 [ "$1" = box ] && echo $$ >'${outside}/box.pid'
 ${first}
+[ -n "$flags" ] || exec "$ROOT/gatehouse" "$@"
 exec "${Deno.execPath()}" run $flags --quiet --no-check --cached-only --config "$ROOT/deno.json" "$ROOT/runtime/main.ts" "$@"
 `;
   await Deno.writeTextFile(join(folder, "gatehouse"), text, { mode: 0o755 });
