@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { syncFolder } from "../../hal/mod.ts";
+import { syncFolder, writeFileDurably } from "../../hal/mod.ts";
 import { TrustError } from "./errors.ts";
 
 const CURRENT = "current";
@@ -12,7 +12,8 @@ const FILE_BYTES_MAX = 8 << 20;
 /**
  * The metadata that a box trusts, as a folder of files that is replaced as a whole: `tuf-js` works on
  * a copy and writes it with no care for power cuts; {@link MetadataStore.commit} syncs the copy and
- * moves the link `current` to it in one step. A store that is missing or spoilt is begun anew from
+ * names it in the file `current` in one step. (Not a symbolic link: Deno makes one only for programs
+ * that may write anywhere.) A store that is missing or spoilt is begun anew from
  * the root that came with the program; the time floor then keeps freeze protection (see there).
  */
 export class MetadataStore {
@@ -55,7 +56,18 @@ export class MetadataStore {
 
   /** The folder with what is trusted now. Its files are never changed. */
   get folder(): string {
-    return join(this.#dir, CURRENT);
+    return join(this.#dir, this.#current() ?? "gen-0");
+  }
+
+  /** The name of what is trusted now. */
+  #current(): string | undefined {
+    try {
+      const name = Deno.readTextFileSync(join(this.#dir, CURRENT)).trim();
+      return GENERATION.test(name) ? name : undefined;
+    } catch {
+      // Nothing is trusted yet.
+      return undefined;
+    }
   }
 
   /** Makes a copy to work on, and returns its folder. */
@@ -77,11 +89,8 @@ export class MetadataStore {
       file.syncSync();
     }
     syncFolder(work);
-    const link = join(this.#dir, `${CURRENT}.new`);
-    remove(link);
-    Deno.symlinkSync(work.slice(this.#dir.length + 1), link);
-    Deno.renameSync(link, this.folder);
     syncFolder(this.#dir);
+    writeFileDurably(join(this.#dir, CURRENT), work.slice(this.#dir.length + 1));
     this.#sweep();
   }
 
@@ -104,12 +113,7 @@ export class MetadataStore {
 
   /** Removes copies that were begun and never became current. */
   #sweep(): void {
-    let current: string | undefined;
-    try {
-      current = Deno.readLinkSync(this.folder);
-    } catch {
-      // Nothing is trusted yet.
-    }
+    const current = this.#current();
     for (const { name } of [...Deno.readDirSync(this.#dir)]) {
       if (GENERATION.test(name) && name !== current) remove(join(this.#dir, name));
     }

@@ -39,7 +39,8 @@ function source(metadataUrl: string, targetsUrl: string): RepositorySource {
 
 /** Puts what is trusted now where the suite looks for it, under its plain names. */
 function show(metadataDir: string): void {
-  const current = join(metadataDir, STORE, "trust/current");
+  const trust = join(metadataDir, STORE, "trust");
+  const current = join(trust, Deno.readTextFileSync(join(trust, "current")));
   for (const { name } of Deno.readDirSync(current)) {
     if (name.endsWith(".json")) Deno.copyFileSync(join(current, name), join(metadataDir, name));
   }
