@@ -159,7 +159,7 @@ export class CardGuest implements AsyncDisposable {
     }
     // No colours, no editing, no pages: what comes back is what commands print.
     await this.sh(
-      "bind 'set enable-bracketed-paste off' 2>/dev/null; stty -echo cols 400; export TERM=dumb SYSTEMD_PAGER= SYSTEMD_COLORS=0",
+      "bind 'set enable-bracketed-paste off' 2>/dev/null; stty -echo cols 400; export PS1= TERM=dumb SYSTEMD_PAGER= SYSTEMD_COLORS=0",
     );
   }
 
