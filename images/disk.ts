@@ -3,6 +3,10 @@ import type { Arch } from "./root.ts";
 import { run } from "./run.ts";
 
 const MIB = 1 << 20;
+/** Room for a slot's kernel on the first partition: overwritten in place, so it cannot grow. */
+const KERNEL_MIB = { vmlinuz: 24, initrd: 72 } as const;
+/** The size of what says which slot stays: one sector, so that a cut leaves it old or new. */
+const SECTOR_BYTES = 512;
 /** Sizes of the partitions, in MiB. A slot has room for an image half as large again. */
 const SIZES = { esp: 256, slot: 640, data: 256 } as const;
 /** Before the first partition and after the last: GPT's own. */
@@ -40,8 +44,16 @@ export interface DiskOptions {
   readonly epochS: number;
 }
 
-/** Makes the card image; tells where the setup file is in it. */
-export async function makeDisk({ root, work, image, epochS }: DiskOptions): Promise<Place> {
+/** A card image that was made. */
+export interface Disk {
+  /** Where the setup file is in it. */
+  readonly setup: Place;
+  /** The root file system, as a slot holds it. */
+  readonly erofs: string;
+}
+
+/** Makes the card image. */
+export async function makeDisk({ root, work, image, epochS }: DiskOptions): Promise<Disk> {
   const [erofs, esp, data] = ["root.erofs", "esp.vfat", "data.ext4"].map((name) =>
     join(work, name)
   ) as [
@@ -49,11 +61,8 @@ export async function makeDisk({ root, work, image, epochS }: DiskOptions): Prom
     string,
     string,
   ];
+  await moveKernel(root);
   await makeEsp(root, join(work, "esp"), esp, epochS);
-  // Kernels are started from the first partition; what is in /boot would be there twice.
-  await run("sh", ["-c", "rm -rf boot/vmlinuz* boot/initrd* boot/System.map* vmlinuz* initrd*"], {
-    cwd: root,
-  });
   await run("mkfs.erofs", [
     ...["-zlz4hc,12", "-C65536", `-T${epochS}`, "-U", IDS.rootA, "--quiet"],
     ...["-x", "-1", erofs, root],
@@ -63,27 +72,34 @@ export async function makeDisk({ root, work, image, epochS }: DiskOptions): Prom
     throw new Error(`the root has ${Math.ceil(bytes / MIB)} MiB, a slot ${SIZES.slot} MiB`);
   }
   await makeData(data, epochS);
-  return await assemble(image, { esp, rootA: erofs, data });
+  return { setup: await assemble(image, { esp, rootA: erofs, data }), erofs };
 }
 
 async function makeEsp(root: string, folder: string, image: string, epochS: number): Promise<void> {
   await Deno.mkdir(join(folder, "EFI/BOOT"), { recursive: true });
   await Deno.mkdir(join(folder, "loader/entries"), { recursive: true });
-  await Deno.mkdir(join(folder, "a"));
   await Deno.copyFile(
     join(root, "usr/lib/systemd/boot/efi/systemd-bootx64.efi"),
     join(folder, "EFI/BOOT/BOOTX64.EFI"),
   );
-  await Deno.copyFile(await only(join(root, "boot"), "vmlinuz-"), join(folder, "a/vmlinuz"));
-  await Deno.copyFile(await only(join(root, "boot"), "initrd.img-"), join(folder, "a/initrd"));
-  await Deno.writeTextFile(
-    join(folder, "loader/loader.conf"),
-    "timeout 0\neditor no\nauto-entries no\n",
-  );
-  await Deno.writeTextFile(
-    join(folder, "loader/entries/gatehouse-a.conf"),
-    `title Gatehouse\nsort-key gatehouse\nversion 1\nlinux /a/vmlinuz\ninitrd /a/initrd\noptions ${KERNEL_OPTIONS}\n`,
-  );
+  await Deno.writeTextFile(join(folder, "loader/loader.conf"), LOADER_CONF);
+  for (const slot of ["a", "b"] as const) {
+    await Deno.mkdir(join(folder, slot));
+    for (const [name, mib] of Object.entries(KERNEL_MIB)) {
+      const file = join(folder, slot, name);
+      if (slot === "a") await Deno.copyFile(join(root, KERNEL_FOLDER, name), file);
+      if (slot === "a" && (await Deno.stat(file)).size > mib * MIB) {
+        throw new Error(`${name} is larger than ${mib} MiB`);
+      }
+      await run("truncate", ["-s", `${mib}M`, file]);
+    }
+    await Deno.writeTextFile(
+      join(folder, `loader/entries/gatehouse-${slot}.conf`),
+      `title Gatehouse ${slot.toUpperCase()}\nsort-key gatehouse\nversion 1\nlinux /${slot}/vmlinuz\ninitrd /${slot}/initrd\noptions ${
+        kernelOptions(slot)
+      }\n`,
+    );
+  }
   await Deno.writeTextFile(join(folder, "setup.yaml"), setupPlaceholder());
   await run("sh", ["-c", `find . -exec touch -h -d @${epochS} {} +`], { cwd: folder });
   await run("truncate", ["-s", `${SIZES.esp}M`, image]);
@@ -91,17 +107,36 @@ async function makeEsp(root: string, folder: string, image: string, epochS: numb
   // The setup file first, so that its clusters follow one another; the rest in a fixed order.
   const env = { SOURCE_DATE_EPOCH: String(epochS) };
   await run("mcopy", ["-m", "-i", image, join(folder, "setup.yaml"), "::/setup.yaml"], { env });
-  for (const name of ["EFI", "loader", "a"]) {
+  for (const name of ["EFI", "loader", "a", "b"]) {
     await run("mcopy", ["-s", "-m", "-i", image, join(folder, name), "::/"], { env });
   }
 }
 
-/** Read-only root, found by its partition; a kernel that panics restarts. */
-const KERNEL_OPTIONS = [
-  "root=PARTLABEL=root-a rootfstype=erofs ro",
-  "quiet panic=5 systemd.show_status=no systemd.gpt_auto=no",
-  "console=tty0 console=ttyS0,115200",
-].join(" ");
+/** Read-only root, found by its partition; a kernel that panics restarts, and so does a lost root. */
+function kernelOptions(slot: "a" | "b"): string {
+  return [
+    `root=PARTLABEL=root-${slot} rootfstype=erofs ro rauc.slot=${slot.toUpperCase()}`,
+    "quiet panic=5 systemd.show_status=no systemd.gpt_auto=no",
+    "console=tty0 console=ttyS0,115200",
+  ].join(" ");
+}
+
+/** As `boot` writes it. */
+const LOADER_CONF = sector("default gatehouse-a.conf\ntimeout 0\neditor no\nauto-entries no\n");
+
+function sector(text: string): string {
+  return `${`${text}#`.padEnd(SECTOR_BYTES - 1)}\n`;
+}
+
+/** A system brings its kernel along, for whoever puts it onto the first partition. */
+const KERNEL_FOLDER = "usr/lib/gatehouse-start";
+
+async function moveKernel(root: string): Promise<void> {
+  const boot = join(root, "boot");
+  await Deno.rename(await only(boot, "vmlinuz-"), join(root, KERNEL_FOLDER, "vmlinuz"));
+  await Deno.rename(await only(boot, "initrd.img-"), join(root, KERNEL_FOLDER, "initrd"));
+  await run("sh", ["-c", "rm -rf boot/System.map* vmlinuz* initrd*"], { cwd: root });
+}
 
 function setupPlaceholder(): string {
   const line = `${" ".repeat(63)}\n`;

@@ -8,13 +8,14 @@ import { join } from "node:path";
 import { EXIT, readArgs, UsageError } from "../cli/args.ts";
 import { processClock } from "../hal/linux/mod.ts";
 import config from "../deno.json" with { type: "json" };
+import { makeBundle, type Signer } from "./bundle.ts";
 import { makeDisk } from "./disk.ts";
 import { type Arch, baseKey, makeBaseTar, makeRoot } from "./root.ts";
 import { run } from "./run.ts";
 import { billOfMaterials } from "./sbom.ts";
 
 const HELP = `
-gatehouse image build --arch amd64|arm64 [--out DIR]
+gatehouse image build --arch amd64|arm64 [--out DIR] [--trust DIR] [--bundle-key FILE --bundle-cert FILE]
 
 Builds the card image of a box from Debian 13 and this checkout, as root: a read-only root in two
 slots, a partition for the data, and the application. Writes into DIR (default dist/image):
@@ -22,6 +23,14 @@ slots, a partition for the data, and the application. Writes into DIR (default d
   gatehouse-VERSION-ARCH.img.zst     the card image; zstd -d it, or gatehouse flash it
   gatehouse-VERSION-ARCH.json        its size and hash, and where the installer's settings go
   gatehouse-VERSION-ARCH.sbom.json   what is in it, CycloneDX 1.6, with licences
+
+  gatehouse-VERSION-ARCH.raucb       with --bundle-key: the update to it, for gatehouse ota release
+
+  --trust DIR         what the box trusts: root.json, the publisher's first root metadata, and
+                      keyring.pem, the certificates that bundles may be signed under. Without it the
+                      box takes no updates.
+  --bundle-key FILE   signs the bundle: RSA or P-256, PEM or a pkcs11: URL; --bundle-cert is its
+                      certificate
 
 The same checkout and the same packages make the same bytes. Debian's part is kept in
 .gatehouse/cache/image and made anew when its list of packages changes; remove it for newer packages.
@@ -32,7 +41,14 @@ const SOURCE = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 /** Level 19 takes five times as long and saves a twentieth. */
 const ZSTD = ["-12", "-T0", "-q", "-f"];
 
-async function build(arch: Arch, out: string): Promise<void> {
+interface BuildOptions {
+  readonly arch: Arch;
+  readonly out: string;
+  readonly trust: string | undefined;
+  readonly signer: Signer | undefined;
+}
+
+async function build({ arch, out, trust, signer }: BuildOptions): Promise<void> {
   const clock = processClock();
   const begunMs = clock.monotonicMs();
   const epochS = Number((await run("git", ["log", "-1", "--format=%ct"], { cwd: SOURCE })).trim());
@@ -52,12 +68,16 @@ async function build(arch: Arch, out: string): Promise<void> {
     await Deno.mkdir(root);
     await Deno.chmod(root, 0o755);
     say("laying out the root");
-    await makeRoot({ arch, folder: root, baseTar, source: SOURCE, epochS, version });
+    await makeRoot({ arch, folder: root, baseTar, source: SOURCE, epochS, version, trust });
     const name = join(out, `gatehouse-${version}-${arch}`);
     await Deno.writeTextFile(`${name}.sbom.json`, await billOfMaterials(root, version, epochS));
     say("making the card image");
     const image = join(work, "card.img");
-    const setup = await makeDisk({ arch, root, work, image, epochS });
+    const { setup, erofs } = await makeDisk({ arch, root, work, image, epochS });
+    if (signer !== undefined) {
+      say("packing the update to it");
+      await makeBundle({ arch, version, erofs, work, bundle: `${name}.raucb`, signer });
+    }
     const packed = `${name}.img.zst`;
     await run("zstd", [...ZSTD, image, "-o", packed]);
     const facts = {
@@ -110,6 +130,9 @@ async function main(): Promise<number> {
     const { values, positionals } = readArgs(args, {
       arch: { type: "string" },
       out: { type: "string", default: join(SOURCE, "dist/image") },
+      trust: { type: "string" },
+      "bundle-key": { type: "string" },
+      "bundle-cert": { type: "string" },
     });
     if (positionals.join(" ") !== "build") throw new UsageError("expected gatehouse image build");
     if (values.arch !== "amd64") {
@@ -120,7 +143,12 @@ async function main(): Promise<number> {
       );
     }
     if (Deno.uid() !== 0) throw new UsageError("it needs root, to own the image's files");
-    await build(values.arch, values.out);
+    const { arch, out, trust, "bundle-key": key, "bundle-cert": cert } = values;
+    if ((key === undefined) !== (cert === undefined)) {
+      throw new UsageError("--bundle-key and --bundle-cert belong together");
+    }
+    const signer = key === undefined || cert === undefined ? undefined : { key, cert };
+    await build({ arch, out, trust, signer });
     return EXIT.ok;
   } catch (error) {
     if (error instanceof UsageError) {

@@ -16,8 +16,15 @@ export interface RootOptions {
   /** Of the release, in seconds since 1970: no file is younger. */
   readonly epochS: number;
   readonly version: string;
+  /** Folder with what the box is to trust, `root.json` and `keyring.pem`; without it, it trusts nobody. */
+  readonly trust: string | undefined;
 }
 
+/** What a bundle is for, and a box takes. */
+export const COMPATIBLE: Readonly<Record<Arch, string>> = {
+  amd64: "gatehouse-amd64",
+  arm64: "gatehouse-pi",
+};
 const SUITE = "trixie";
 const MIRROR = "http://deb.debian.org/debian";
 /** What is not in Debian's `minbase` already. */
@@ -108,16 +115,13 @@ export async function makeRoot(options: RootOptions): Promise<void> {
   }
   await symlink("/data/gatehouse", join(folder, "var/lib/gatehouse"));
   await symlink("/run/systemd/resolve/resolv.conf", join(folder, "etc/resolv.conf"));
+  const compatible = COMPATIBLE[arch];
   await write(
     join(folder, "usr/lib/gatehouse-image.json"),
-    `${
-      JSON.stringify({
-        version,
-        arch,
-        compatible: arch === "amd64" ? "gatehouse-amd64" : "gatehouse-pi",
-      })
-    }\n`,
+    `${JSON.stringify({ version, arch, compatible })}\n`,
   );
+  const conf = join(folder, "usr/lib/rauc/system.conf");
+  await write(conf, (await Deno.readTextFile(conf)).replace("@compatible@", compatible));
   await write(join(folder, "etc/hostname"), "gatehouse\n");
   await write(join(folder, "etc/fstab"), FSTAB);
   await write(join(folder, "etc/machine-id"), "uninitialized\n");
@@ -135,7 +139,7 @@ tmpfs /tmp tmpfs nosuid,nodev,size=25% 0 0
 tmpfs /var tmpfs nosuid,nodev,size=25%,mode=755 0 0
 `;
 
-async function layOutApplication({ folder, source, arch }: RootOptions): Promise<void> {
+async function layOutApplication({ folder, source, arch, trust }: RootOptions): Promise<void> {
   const target = arch === "amd64" ? "x64" : "arm64";
   const app = join(folder, "usr/lib/gatehouse");
   await run(Deno.execPath(), [
@@ -143,8 +147,18 @@ async function layOutApplication({ folder, source, arch }: RootOptions): Promise
   ], { cwd: source });
   const start = join(folder, "usr/lib/gatehouse-start");
   await Deno.mkdir(start, { recursive: true });
-  await Deno.copyFile(join(source, "ota/app/start"), join(start, "start"));
-  await Deno.chmod(join(start, "start"), 0o755);
+  for (const program of ["ota/app/start", "ota/image/boot"]) {
+    await run("install", ["-m", "755", join(source, program), start]);
+  }
+  if (trust !== undefined) {
+    await run("install", [
+      "-m",
+      "644",
+      join(trust, "root.json"),
+      join(trust, "keyring.pem"),
+      start,
+    ]);
+  }
   await run("install", ["-m", "755", await denoOf(arch, source), join(folder, "usr/bin/deno")]);
 }
 

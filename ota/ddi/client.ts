@@ -17,7 +17,12 @@ export interface DistrictCalls {
     signal: AbortSignal,
   ): Promise<{ readonly status: number; readonly body: Uint8Array }>;
   /** A file from byte `fromByte` on, as {@link RepositorySource} has it. */
-  open(path: string, signal: AbortSignal, fromByte: number): ReturnType<RepositorySource["get"]>;
+  open(
+    path: string,
+    signal: AbortSignal,
+    fromByte: number,
+    bytes?: number,
+  ): ReturnType<RepositorySource["get"]>;
 }
 
 /** What a poll says. */
@@ -73,8 +78,8 @@ export class DdiClient {
   /** Where metadata and files come from. */
   source(): RepositorySource {
     return {
-      get: (path, signal, fromByte = 0) =>
-        this.#calls.open(`${this.#base}/tuf/${encodePath(path)}`, signal, fromByte),
+      get: (path, signal, fromByte = 0, bytes?: number) =>
+        this.#calls.open(`${this.#base}/tuf/${encodePath(path)}`, signal, fromByte, bytes),
     };
   }
 

@@ -56,3 +56,36 @@ export interface AppRelease {
 export function parseAppRelease(raw: unknown): AppRelease {
   return v.parse(AppReleaseSchema, raw);
 }
+
+/** A CMS signature with its certificates has some kilobytes. */
+const SIGNATURE_BYTES_MAX = 64 << 10;
+
+const ImageReleaseSchema = v.strictObject({
+  schema: v.literal(SCHEMA),
+  kind: v.literal("os"),
+  version,
+  compatible: v.pipe(v.string(), v.regex(/^[a-z0-9-]{1,64}$/)),
+  /** When it was made, in ms since 1970: raises a box's time floor. */
+  releasedMs: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  /**
+   * The bundle's end: RAUC's signed manifest with the root of the hash tree over all that stands
+   * before it, then its length in 8 bytes.
+   */
+  tail: v.strictObject({ bytes: bytes(SIGNATURE_BYTES_MAX), sha256 }),
+});
+
+/** A release of the system: a RAUC bundle in the format `verity`. */
+export interface ImageRelease {
+  readonly schema: 1;
+  readonly kind: "os";
+  readonly version: string;
+  /** The machines that it is for, as `/usr/lib/gatehouse-image.json` names them. */
+  readonly compatible: string;
+  readonly releasedMs: number;
+  readonly tail: { readonly bytes: number; readonly sha256: string };
+}
+
+/** Reads the `custom` part of a system's target. @throws a `ValiError` naming the field. */
+export function parseImageRelease(raw: unknown): ImageRelease {
+  return v.parse(ImageReleaseSchema, raw);
+}

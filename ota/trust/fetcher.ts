@@ -9,12 +9,14 @@ export interface RepositorySource {
   /**
    * Asks for a file, such as `metadata/3.root.json`, from byte `fromByte` (default 0) on. The status
    * is 200 with the whole file, 206 with what follows `fromByte`, or one of HTTP's that say why not;
-   * then `body` is `null`. The caller cancels the body when it has seen enough.
+   * then `body` is `null`. No more than `bytes` are needed, if that is given, but more may come. The
+   * caller cancels the body when it has seen enough.
    */
   get(
     path: string,
     signal: AbortSignal,
     fromByte?: number,
+    bytes?: number,
   ): Promise<{ readonly status: number; readonly body: ReadableStream<Uint8Array> | null }>;
 }
 

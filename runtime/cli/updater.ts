@@ -3,6 +3,7 @@ import type { Clock } from "../../hal/mod.ts";
 import { linuxClock } from "../../hal/linux/mod.ts";
 import { AppBackEnd, AppSlots, SYSTEM_TOOLS } from "../../ota/app/mod.ts";
 import { DdiClient, type DistrictCalls } from "../../ota/ddi/mod.ts";
+import { ImageBackEnd, SYSTEM_RAUC } from "../../ota/image/mod.ts";
 import { TimeFloor, UpdateTrust } from "../../ota/trust/mod.ts";
 import { HealthGate, type Payload, Updater } from "../../ota/updater/mod.ts";
 import {
@@ -32,6 +33,8 @@ after each switch: whatever started it starts it again, from the release that is
   --assign-role NAME  who may assign in the publisher's delegations; default assign
   --box URL           the box's own interface; default http://127.0.0.1:9180
   --restart COMMAND   restarts the box; default "systemctl --no-block restart gatehouse-box.service"
+  --system            this machine runs from a card image: updates the system too, through RAUC
+  --reboot COMMAND    restarts the machine; default "systemctl --no-block start reboot.target"
   --deadline SECONDS  a release that is not well by then goes back; default 180
   --steady SECONDS    and it has to stay well for so long; default 60
   --poll SECONDS      asks at least so often; default as the district wishes
@@ -42,6 +45,8 @@ Exit codes: 0 stopped as asked or after a switch, 1 it cannot run, 2 bad usage.
 
 const CALL_MS_MAX = 30_000;
 const RESTART_DEFAULT = "systemctl --no-block restart gatehouse-box.service";
+/** What the box's user may ask of systemd, by a rule of polkit. */
+const REBOOT_DEFAULT = "systemctl --no-block --job-mode=replace-irreversibly start reboot.target";
 
 /** `gatehouse updater`. */
 export async function updaterCommand(args: string[], signal: AbortSignal): Promise<number> {
@@ -53,6 +58,8 @@ export async function updaterCommand(args: string[], signal: AbortSignal): Promi
     "assign-role": { type: "string", default: "assign" },
     box: { type: "string", default: "http://127.0.0.1:9180" },
     restart: { type: "string", default: RESTART_DEFAULT },
+    system: { type: "boolean" },
+    reboot: { type: "string", default: REBOOT_DEFAULT },
     deadline: { type: "string" },
     steady: { type: "string" },
     poll: { type: "string" },
@@ -68,7 +75,9 @@ export async function updaterCommand(args: string[], signal: AbortSignal): Promi
     root: values.root ?? join(updates, "root.json"),
     assignRole: values["assign-role"],
     box: values.box,
-    restart: values.restart.split(" ").filter((word) => word !== ""),
+    restart: words(values.restart),
+    system: values.system ?? false,
+    reboot: words(values.reboot),
     deadlineMs: milliseconds(values.deadline, "--deadline"),
     steadyMs: milliseconds(values.steady, "--steady"),
     pollMsMax: milliseconds(values.poll, "--poll"),
@@ -105,6 +114,8 @@ interface Settings {
   readonly assignRole: string;
   readonly box: string;
   readonly restart: readonly string[];
+  readonly system: boolean;
+  readonly reboot: readonly string[];
   readonly deadlineMs: number | undefined;
   readonly steadyMs: number | undefined;
   readonly pollMsMax: number | undefined;
@@ -132,22 +143,30 @@ async function runUpdater(
     clock,
     floor,
   });
-  const restart = async () => {
-    await runRestart(settings.restart);
+  const leaving = (command: readonly string[]) => async () => {
+    await runRestart(command);
     log.info("leaving for the next release");
     leave.abort();
   };
-  const { app, backEnd } = appPayload(settings, { trust, ddi, clock, restart });
+  const parts = { trust, ddi, clock, log };
+  const { app, backEnd } = appPayload(settings, { ...parts, restart: leaving(settings.restart) });
+  const system = settings.system
+    ? await systemPayload(settings, { ...parts, restart: leaving(settings.reboot) })
+    : undefined;
   await using updater = new Updater({
     ddi,
     trust,
     boxId: identity.boxId,
     assignRole: settings.assignRole,
-    payloads: { app },
+    payloads: { app, ...system === undefined ? {} : { os: system.os } },
     attributes: () => ({
       version: VERSION,
       arch: Deno.build.arch,
       "app.sha256": backEnd.running() ?? "",
+      ...system === undefined ? {} : {
+        "os.slot": system.slot,
+        "os.sha256": system.backEnd.running() ?? "",
+      },
     }),
     learnTime: (ended) => client.probe(ended),
     clock,
@@ -160,17 +179,20 @@ async function runUpdater(
   await aborted(AbortSignal.any([signal, leave.signal]));
 }
 
+interface PayloadParts {
+  readonly trust: UpdateTrust;
+  readonly ddi: DdiClient;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly restart: () => Promise<void>;
+}
+
 /** The application, as {@link AppBackEnd} installs it, behind the box's health gate. */
 function appPayload(
   settings: Settings,
-  parts: {
-    readonly trust: UpdateTrust;
-    readonly ddi: DdiClient;
-    readonly clock: Clock;
-    readonly restart: () => Promise<void>;
-  },
+  parts: PayloadParts,
 ): { readonly app: Payload; readonly backEnd: AppBackEnd } {
-  const { updates, deadlineMs, steadyMs, bytesPerSecondMax } = settings;
+  const { updates, bytesPerSecondMax } = settings;
   const { trust, ddi, clock, restart } = parts;
   const slot = Deno.env.get("GATEHOUSE_SLOT") ?? "";
   const slots = new AppSlots(settings.app);
@@ -186,14 +208,7 @@ function appPayload(
     restart,
     ...bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax },
   });
-  const gate = new HealthGate({
-    probe: boxProbe(settings.box, clock),
-    freeBytes: () => SYSTEM_TOOLS.freeBytes(settings.data),
-    file: join(updates, "before.json"),
-    clock,
-    ...deadlineMs === undefined ? {} : { deadlineMs },
-    ...steadyMs === undefined ? {} : { steadyMs },
-  });
+  const gate = healthGate(settings, "before.json", clock);
   const app: Payload = {
     backEnd,
     stateFile: join(updates, "app.json"),
@@ -201,6 +216,45 @@ function appPayload(
     health: (ended) => gate.watch(slot, () => slots.trial() !== slot, ended),
   };
   return { app, backEnd };
+}
+
+/** The system, as {@link ImageBackEnd} installs it: whatever release of the application runs on it. */
+async function systemPayload(settings: Settings, parts: PayloadParts) {
+  const { updates, bytesPerSecondMax } = settings;
+  const { trust, ddi, clock, log, restart } = parts;
+  const status = await SYSTEM_RAUC.status();
+  const backEnd = new ImageBackEnd({
+    dir: join(updates, "system"),
+    rauc: SYSTEM_RAUC,
+    status,
+    trust,
+    source: ddi.source(),
+    clock,
+    reboot: restart,
+    onInstalled: (takenBytes, bundleBytes) =>
+      log.info("system installed", { takenBytes, bundleBytes }),
+    ...bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax },
+  });
+  const gate = healthGate(settings, "before-system.json", clock);
+  const os: Payload = {
+    backEnd,
+    stateFile: join(updates, "os.json"),
+    clear: (windowOpen, ended) => gate.clear(windowOpen, ended),
+    health: (ended) => gate.watch(Deno.env.get("GATEHOUSE_SLOT") ?? "", () => false, ended),
+  };
+  return { os, backEnd, slot: status.booted };
+}
+
+function healthGate(settings: Settings, note: string, clock: Clock): HealthGate {
+  const { updates, data, box, deadlineMs, steadyMs } = settings;
+  return new HealthGate({
+    probe: boxProbe(box, clock),
+    freeBytes: () => SYSTEM_TOOLS.freeBytes(data),
+    file: join(updates, note),
+    clock,
+    ...deadlineMs === undefined ? {} : { deadlineMs },
+    ...steadyMs === undefined ? {} : { steadyMs },
+  });
 }
 
 function districtCalls(client: DistrictClient, clock: Clock): DistrictCalls {
@@ -223,8 +277,11 @@ function districtCalls(client: DistrictClient, clock: Clock): DistrictCalls {
         cancel();
       }
     },
-    async open(path, signal, fromByte) {
-      const headers: Record<string, string> = fromByte === 0 ? {} : { range: `bytes=${fromByte}-` };
+    async open(path, signal, fromByte, bytes) {
+      const last = bytes === undefined ? "" : fromByte + bytes - 1;
+      const headers: Record<string, string> = fromByte === 0 && bytes === undefined
+        ? {}
+        : { range: `bytes=${fromByte}-${last}` };
       const { status, body } = await client.fetchSigned({ method: "GET", path, headers }, signal);
       return { status, body };
     },
@@ -253,6 +310,10 @@ async function runRestart([program, ...args]: readonly string[]): Promise<void> 
   if (success) return;
   const said = new TextDecoder().decode(stderr).trim().slice(-300);
   throw new Error(`${program} ended with ${code}: ${said}`);
+}
+
+function words(command: string): string[] {
+  return command.split(" ").filter((word) => word !== "");
 }
 
 function number(text: string | undefined, option: string): number | undefined {

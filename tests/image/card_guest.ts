@@ -69,14 +69,18 @@ export async function putIntoData(card: string, name: string, text: string): Pro
   }
 }
 
-/** Adds words to the kernel's command line. */
-export async function addToBootEntry(card: string, words: string): Promise<void> {
+/** Adds words to the kernel's command line of a slot. */
+export async function addToBootEntry(
+  card: string,
+  words: string,
+  slot: "a" | "b" = "a",
+): Promise<void> {
   const { startMib } = await partition(card, "esp");
   const at = `${card}@@${startMib * MIB}`;
   const folder = await Deno.makeTempDir({ prefix: "card-entry-" });
   try {
     const file = join(folder, "entry");
-    const entry = "::/loader/entries/gatehouse-a.conf";
+    const entry = `::/loader/entries/gatehouse-${slot}.conf`;
     await run("mcopy", "-i", at, entry, file);
     const text = await Deno.readTextFile(file);
     await Deno.writeTextFile(file, text.replace(/^options .*$/m, `$& ${words}`));
@@ -113,10 +117,14 @@ export class CardGuest implements AsyncDisposable {
     this.#reading = this.#read();
   }
 
-  /** Switches a machine with `card` on. What it writes is on the card before the guest hears of it. */
+  /**
+   * Switches a machine with `card` on. What it writes is on the card before the guest hears of it.
+   * What its firmware remembers is kept in `CARD.variables`, beside the card.
+   */
   static async start(card: string, clock: Clock): Promise<CardGuest> {
     const folder = await Deno.makeTempDir({ prefix: "card-guest-" });
-    await Deno.copyFile(VARIABLES, join(folder, "variables"));
+    const variables = `${card}.variables`;
+    if (!exists(variables)) await Deno.copyFile(VARIABLES, variables);
     const socket = (name: string) => [
       ...["-chardev", `socket,id=${name},path=${join(folder, name)},server=on,wait=off`],
       ...["-serial", `chardev:${name}`],
@@ -126,7 +134,7 @@ export class CardGuest implements AsyncDisposable {
         ...["-M", "q35", "-accel", "tcg,thread=multi", "-smp", "2", "-m", "1024"],
         ...["-nodefaults", "-display", "none", "-nic", "user"],
         ...["-drive", `if=pflash,format=raw,readonly=on,file=${FIRMWARE}`],
-        ...["-drive", `if=pflash,format=raw,file=${join(folder, "variables")}`],
+        ...["-drive", `if=pflash,format=raw,cache=writethrough,file=${variables}`],
         ...["-drive", `file=${card},if=virtio,format=raw,cache=writethrough`],
         ...["-serial", `file:${join(folder, "console")}`],
         ...socket("shell"),
