@@ -15,7 +15,7 @@ export interface SystemStatus {
 
 /** RAUC's service, as the box's user may ask it. */
 export interface SystemRauc {
-  /** @throws `HalError` when there is no RAUC, or it makes no sense. */
+  /** What runs and what comes next. @throws `HalError` when there is no RAUC, or it makes no sense. */
   status(): Promise<SystemStatus>;
   /**
    * Installs the bundle at `url` into the slot that does not run, without starting it. Goes on to its
