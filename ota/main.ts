@@ -20,6 +20,8 @@ Makes and keeps the repository of updates: who may sign what, and what there is 
   delegate --repo DIR --plan FILE         drafts who speaks for which files
   release --repo DIR --version V --from FOLDER [--arch x64|arm64|any] [--days N]
                                           packs the application, with deltas; drafts it
+  release --repo DIR --version V --bundle FILE.raucb --compatible gatehouse-amd64|gatehouse-pi
+                                          drafts a system that gatehouse image build has packed
   sign DRAFT --key FILE                   adds a signature; needs no repository
   accept DRAFT --repo DIR                 takes a draft that enough keys have signed
   publish --repo DIR --snapshot-key FILE --timestamp-key FILE

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Metadata } from "@tufjs/models";
+import type { Metadata, TargetFile } from "@tufjs/models";
 import { EXIT, readArgs, UsageError } from "../../cli/args.ts";
 import type { Clock } from "../../hal/mod.ts";
 import {
@@ -15,7 +15,7 @@ import {
 import { type Draft, readDraft, writeDraft } from "./draft.ts";
 import { passphrase } from "./passphrase.ts";
 import { parsePlan } from "./plan.ts";
-import { addRelease } from "./release.ts";
+import { addRelease, addSystemRelease } from "./release.ts";
 import { isTokenUri, newTokenKey, openTokenKey } from "./token_key.ts";
 
 const DAY_MS = 86_400_000;
@@ -107,9 +107,11 @@ async function release(args: string[], clock: Clock): Promise<number> {
     version: { type: "string" },
     from: { type: "string" },
     arch: { type: "string" },
+    bundle: { type: "string" },
+    compatible: { type: "string" },
     days: { type: "string" },
   });
-  const { arch = "any", days = "365" } = values;
+  const { arch = "any", days = "365", bundle } = values;
   if (arch !== "any" && arch !== "x64" && arch !== "arm64") {
     throw new UsageError("--arch is x64, arm64 or any");
   }
@@ -117,18 +119,21 @@ async function release(args: string[], clock: Clock): Promise<number> {
   const repo = need(values, "repo");
   const repository = new Repository(repo);
   const nowMs = clock.wallMs();
-  const targets = await addRelease(repository, {
-    version: need(values, "version"),
-    from: need(values, "from"),
-    arch,
-    nowMs,
-    archive: join(repo, "archive"),
-  });
+  const version = need(values, "version");
+  const role = bundle === undefined ? "app" : "os";
+  let targets: TargetFile[];
+  if (bundle === undefined) {
+    const [from, archive] = [need(values, "from"), join(repo, "archive")];
+    targets = await addRelease(repository, { version, from, arch, nowMs, archive });
+  } else {
+    const compatible = need(values, "compatible");
+    targets = [await addSystemRelease(repository, { version, bundle, compatible, nowMs })];
+  }
   for (const { path, length } of targets) console.error(`${path}  ${length} bytes`);
   const expiresMs = nowMs + Number(days) * DAY_MS;
   return keep(repo, {
-    role: "app",
-    metadata: repository.draftTargets("app", expiresMs, { add: targets }),
+    role,
+    metadata: repository.draftTargets(role, expiresMs, { add: targets }),
   });
 }
 

@@ -1,7 +1,14 @@
 import { join } from "node:path";
 import type { TargetFile } from "@tufjs/models";
 import { packBundle, packDelta } from "../app/mod.ts";
-import { type AppDelta, type AppRelease, parseAppRelease } from "../manifest/mod.ts";
+import { readTail } from "../image/mod.ts";
+import {
+  type AppDelta,
+  type AppRelease,
+  type ImageRelease,
+  parseAppRelease,
+  parseImageRelease,
+} from "../manifest/mod.ts";
 import type { Repository } from "../repository/mod.ts";
 
 /** Versions back from which a delta is made. */
@@ -49,6 +56,29 @@ export async function addRelease(
   const path = `app/${version}/gatehouse-${arch}.tar.zst`;
   targets.push(await repository.addFile(path, packed, { ...parseAppRelease(release) }));
   return targets;
+}
+
+/** A system that is released. */
+export interface SystemReleaseOptions {
+  readonly version: string;
+  /** The bundle that `gatehouse image build --bundle-key` has made. */
+  readonly bundle: string;
+  /** The machines that it is for: `gatehouse-amd64`, `gatehouse-pi`. */
+  readonly compatible: string;
+  readonly nowMs: number;
+}
+
+/** Puts a system's bundle into the repository. @throws an `Error` when it is no bundle. */
+export async function addSystemRelease(
+  repository: Repository,
+  { version, bundle, compatible, nowMs }: SystemReleaseOptions,
+): Promise<TargetFile> {
+  const tail = await readTail(bundle);
+  const release: ImageRelease = parseImageRelease({
+    ...{ schema: 1, kind: "os", version, compatible, releasedMs: nowMs, tail },
+  });
+  const path = `os/${version}/${compatible}.raucb`;
+  return await repository.addFile(path, (await Deno.open(bundle)).readable, { ...release });
 }
 
 /** The newest releases of the application for `arch`, newest first. */

@@ -26,7 +26,7 @@ export function memoryKey(): RoleKey {
 }
 
 /**
- * A district's publisher as the guide has it: root 2 of 3, targets 2 of 3, `app` 2 of 3, one
+ * A district's publisher as the guide has it: root 2 of 3, targets 2 of 3, `app` and `os` 2 of 3, one
  * assigning key online.
  */
 export class Publisher {
@@ -35,6 +35,7 @@ export class Publisher {
   root: RoleKey[] = [memoryKey(), memoryKey(), memoryKey()];
   targets: RoleKey[] = [memoryKey(), memoryKey(), memoryKey()];
   app: RoleKey[] = [memoryKey(), memoryKey(), memoryKey()];
+  os: RoleKey[] = [memoryKey(), memoryKey(), memoryKey()];
   snapshot: RoleKey = memoryKey();
   timestamp: RoleKey = memoryKey();
   assign: RoleKey = memoryKey();
@@ -54,6 +55,7 @@ export class Publisher {
     await publisher.newRoot(publisher.root.slice(0, 2));
     await publisher.delegate();
     await publisher.signApp(publisher.app.slice(0, 2), []);
+    await publisher.signSystem([]);
     await publisher.publish();
     return publisher;
   }
@@ -79,6 +81,7 @@ export class Publisher {
   async delegate(): Promise<void> {
     const delegations: Delegation[] = [
       { name: "app", paths: ["app/*/*"], keys: this.app.map(({ key }) => key), threshold: 2 },
+      { name: "os", paths: ["os/*/*"], keys: this.os.map(({ key }) => key), threshold: 2 },
       { name: "assign-north", paths: [], keys: [this.assign.key], threshold: 1 },
     ];
     const draft = this.repository.draftTargets("targets", this.nowMs + YEAR_MS, { delegations });
@@ -100,9 +103,22 @@ export class Publisher {
 
   /** Publishes the next version of the role `app`. */
   async signApp(signers: readonly RoleKey[], add: readonly TargetFile[]): Promise<void> {
-    const draft = this.repository.draftTargets("app", this.nowMs + YEAR_MS, { add });
+    await this.#sign("app", signers, add);
+  }
+
+  /** Publishes the next version of the role `os`. */
+  async signSystem(add: readonly TargetFile[]): Promise<void> {
+    await this.#sign("os", this.os.slice(0, 2), add);
+  }
+
+  async #sign(
+    role: string,
+    signers: readonly RoleKey[],
+    add: readonly TargetFile[],
+  ): Promise<void> {
+    const draft = this.repository.draftTargets(role, this.nowMs + YEAR_MS, { add });
     for (const signer of signers) await addSignature(draft, signer);
-    this.repository.acceptTargets("app", draft);
+    this.repository.acceptTargets(role, draft);
   }
 
   /** Signs snapshot and timestamp. */

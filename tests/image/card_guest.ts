@@ -41,12 +41,14 @@ async function run(program: string, ...args: string[]): Promise<void> {
 }
 
 /** Where a partition is, in MiB. */
-interface Partition {
+export interface Partition {
+  /** From the card's begin. */
   readonly startMib: number;
   readonly sizeMib: number;
 }
 
-async function partition(card: string, name: string): Promise<Partition> {
+/** Where the partition `name` is. */
+export async function partition(card: string, name: string): Promise<Partition> {
   const { stdout } = await new Deno.Command("sfdisk", { args: ["--json", card] }).output();
   const { partitiontable } = JSON.parse(new TextDecoder().decode(stdout));
   const found = partitiontable.partitions.find((one: { name: string }) => one.name === name);
@@ -55,15 +57,53 @@ async function partition(card: string, name: string): Promise<Partition> {
 
 /** Puts a file into the card's data partition. */
 export async function putIntoData(card: string, name: string, text: string): Promise<void> {
+  const { startMib } = await partition(card, "data");
+  await withData(card, async (data, folder) => {
+    const file = join(folder, "file");
+    await Deno.writeTextFile(file, text);
+    await run("debugfs", "-w", "-R", `write ${file} ${name}`, data);
+    await run(
+      "dd",
+      "bs=1M",
+      "status=none",
+      `if=${data}`,
+      `of=${card}`,
+      `seek=${startMib}`,
+      "conv=notrunc",
+    );
+  });
+}
+
+/** A file of the card's data partition as the next start will find it, or nothing; the machine is off. */
+export async function readFromData(card: string, name: string): Promise<string> {
+  return await withData(card, async (data, folder) => {
+    // What is in the file system's journal only is there as well.
+    await run("debugfs", "-w", "-R", "journal_run", data);
+    const file = join(folder, "file");
+    await run("debugfs", "-R", `dump ${name} ${file}`, data);
+    return exists(file) ? await Deno.readTextFile(file) : "";
+  });
+}
+
+/** With a copy of the data partition. */
+async function withData<T>(
+  card: string,
+  act: (data: string, folder: string) => Promise<T>,
+): Promise<T> {
   const { startMib, sizeMib } = await partition(card, "data");
   const folder = await Deno.makeTempDir({ prefix: "card-data-" });
   try {
-    const [data, file] = [join(folder, "data"), join(folder, name)];
-    await Deno.writeTextFile(file, text);
-    const dd = (...args: string[]) => run("dd", "bs=1M", "status=none", ...args);
-    await dd(`if=${card}`, `of=${data}`, `skip=${startMib}`, `count=${sizeMib}`);
-    await run("debugfs", "-w", "-R", `write ${file} ${name}`, data);
-    await dd(`if=${data}`, `of=${card}`, `seek=${startMib}`, "conv=notrunc");
+    const data = join(folder, "data");
+    await run(
+      "dd",
+      "bs=1M",
+      "status=none",
+      `if=${card}`,
+      `of=${data}`,
+      `skip=${startMib}`,
+      `count=${sizeMib}`,
+    );
+    return await act(data, folder);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
