@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Arch } from "./root.ts";
+import { renderSetup, SETUP_BYTES, SETUP_HEAD } from "../runtime/setup/mod.ts";
 import { run } from "./run.ts";
 
 const MIB = 1 << 20;
@@ -23,10 +24,6 @@ const IDS = {
 /** "Server data": only of a type of its own can systemd-repart know which partition is to grow. */
 const TYPE_SRV = "3B8F8425-20E0-4F3B-907F-1A25A76F98E8";
 const FAT_SERIAL = "47415445";
-/** What an installer's settings go into: `gatehouse flash` overwrites these very bytes. */
-export const SETUP_BYTES = 64 << 10;
-const SETUP_HEAD = "# gatehouse-setup v1\n";
-
 /** Where something is in the raw image, in bytes. */
 export interface Place {
   readonly offset: number;
@@ -100,7 +97,7 @@ async function makeEsp(root: string, folder: string, image: string, epochS: numb
       }\n`,
     );
   }
-  await Deno.writeTextFile(join(folder, "setup.yaml"), setupPlaceholder());
+  await Deno.writeFile(join(folder, "setup.yaml"), renderSetup(undefined));
   await run("sh", ["-c", `find . -exec touch -h -d @${epochS} {} +`], { cwd: folder });
   await run("truncate", ["-s", `${SIZES.esp}M`, image]);
   await run("mkfs.vfat", ["-F", "32", "-n", "GATEHOUSE", "-i", FAT_SERIAL, "--invariant", image]);
@@ -136,12 +133,6 @@ async function moveKernel(root: string): Promise<void> {
   await Deno.rename(await only(boot, "vmlinuz-"), join(root, KERNEL_FOLDER, "vmlinuz"));
   await Deno.rename(await only(boot, "initrd.img-"), join(root, KERNEL_FOLDER, "initrd"));
   await run("sh", ["-c", "rm -rf boot/System.map* vmlinuz* initrd*"], { cwd: root });
-}
-
-function setupPlaceholder(): string {
-  const line = `${" ".repeat(63)}\n`;
-  const rest = SETUP_BYTES - SETUP_HEAD.length;
-  return SETUP_HEAD + line.repeat(Math.floor(rest / 64)) + " ".repeat(rest % 64);
 }
 
 async function makeData(image: string, epochS: number): Promise<void> {
@@ -186,7 +177,7 @@ async function assemble(
 
 /** The setup file's bytes in the image. @throws when they do not follow one another. */
 async function findSetup(image: string, from: number, bytes: number): Promise<Place> {
-  const wanted = new TextEncoder().encode(setupPlaceholder());
+  const wanted = renderSetup(undefined);
   using file = await Deno.open(image);
   const head = new TextEncoder().encode(SETUP_HEAD);
   const block = new Uint8Array(512);

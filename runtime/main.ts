@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   learn: async () => (await import("./cli/learn.ts")).learnCommand,
   io: async () => (await import("./cli/io.ts")).ioCommand,
   osdp: async () => (await import("./cli/osdp.ts")).osdpCommand,
+  setup: async () => (await import("./cli/setup.ts")).setupCommand,
   updater: async () => (await import("./cli/updater.ts")).updaterCommand,
   policy: async () => (await import("./cli/policy.ts")).policyCommand,
 };

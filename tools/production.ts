@@ -75,6 +75,10 @@ async function main([entry, folder, arch]: readonly string[]): Promise<number> {
   const imports = Object.fromEntries([...names].map((name) => [name, CONFIG.imports[name]]));
   for (const [name, target] of Object.entries(imports)) {
     if (target === undefined) throw new Error(`${name} is imported but not in deno.json`);
+    // Without the import map nothing else leads from a name to its package.
+    if (target.replace(/^npm:/, "").replace(/(?<=.)@[^/]*/, "") !== name) {
+      throw new Error(`${name} stands for ${target}: only the package's own names can be shipped`);
+    }
   }
   const write = (fields: object) =>
     Deno.writeTextFile(join(folder, "deno.json"), JSON.stringify(fields, null, 2) + "\n");

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { DownloadHTTPError, DownloadLengthMismatchError } from "tuf-js/errors";
+import { DownloadHTTPError, DownloadLengthMismatchError } from "tuf-js/dist/error.js";
 import type { Clock } from "../../hal/mod.ts";
 import { Watch } from "../fetch/watch.ts";
 import { TrustError } from "./errors.ts";

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { isDeepStrictEqual } from "node:util";
 import { Metadata, MetadataKind, type TargetFile, type Targets } from "@tufjs/models";
 import { Updater } from "tuf-js";
-import { ExpiredMetadataError, PersistError } from "tuf-js/errors";
+import { ExpiredMetadataError, PersistError } from "tuf-js/dist/error.js";
 import type { Clock } from "../../hal/mod.ts";
 import { type Assignment, ASSIGNMENT_BYTES_MAX, type TrustedTarget } from "./assignment.ts";
 import { TrustError } from "./errors.ts";

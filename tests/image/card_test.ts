@@ -132,9 +132,9 @@ async function firstBoot(card: string): Promise<void> {
   assert.match(await said("findmnt -no FSTYPE,OPTIONS /"), /^erofs +ro/);
   assert.match(await said("passwd --status root"), /^root L/);
   assert.equal(await said("awk -F: '$2 !~ /^[!*]/' /etc/shadow"), "", "somebody has a password");
-  // Only DHCP's own socket is open to the outside.
+  // Only the sockets of DHCP and mDNS are open to the outside.
   const open = await said("ss -Htuln | awk '{print $1, $5}' | grep -v '127.0.0.\\|\\[::1\\]'");
-  assert.match(open, /^(udp \S+:(68|546)\s*)*$/);
+  assert.match(open, /^(udp \S+:(68|546|5353)\s*)*$/);
   assert.match(await said("nft list chain inet gatehouse input"), /policy drop/);
   // It is grown beside everything else.
   for (let tries = 0; Number(await said("df --output=size -m /data | tail -1")) < 450; tries++) {

@@ -101,9 +101,19 @@ export class SystemSite implements AsyncDisposable {
     assert.equal(code, 0, stderr);
     const out = [...Deno.readDirSync(join(folder, "out"))].map(({ name }) => name);
     const packed = out.find((name) => name.endsWith(".img.zst"))!;
-    await run("zstd", ["-dq", join(folder, "out", packed), "-o", site.card]);
+    // As an installer does it: the settings of this box, with its token, go onto the card.
+    const { token } = await test.district.createToken();
+    const url = test.district.url.replace(/\/\/[^:]+/, `//${HOST}`);
+    const settings = { box: { name: "east-gate", school: "第一中学" }, district: { url, token } };
+    await Deno.writeTextFile(join(folder, "settings.yaml"), JSON.stringify(settings));
+    await Deno.writeTextFile(join(folder, "box.yaml"), BOX);
+    const flashed = await runProgram([
+      ...["flash", join(folder, "out", packed), "--image-out", site.card],
+      ...["--setup", join(folder, "settings.yaml"), "--config", join(folder, "box.yaml")],
+    ]);
+    assert.equal(flashed.code, 0, flashed.stderr);
+    assert.doesNotMatch(flashed.stdout + flashed.stderr, new RegExp(token), "it shows the token");
     await Deno.truncate(site.card, (await Deno.stat(site.card)).size + (256 << 20));
-    await putIntoData(site.card, "box.yaml", BOX);
     await putIntoData(site.card, "policy.json", JSON.stringify(POLICY));
     for (const slot of ["a", "b"] as const) {
       await addToBootEntry(site.card, "systemd.debug_shell=ttyS1", slot);
@@ -126,30 +136,36 @@ export class SystemSite implements AsyncDisposable {
     };
   }
 
-  /** The first start: enrolled, with its policy, asking for updates. */
-  async enrol({ guest, reader }: Machine): Promise<void> {
-    await guest.booted();
-    const { token } = await this.test.district.createToken();
-    const url = this.test.district.url.replace(/\/\/[^:]+/, `//${HOST}`);
-    const enrolled = await guest.sh(
-      `${BOX_COMMAND} enrol --district ${url} --token ${token} --data /data/gatehouse --name east-gate --json`,
-    );
-    assert.equal(enrolled.code, 0, enrolled.said);
-    this.boxId = JSON.parse(/\{.*\}/.exec(enrolled.said)![0]).boxId;
-    const policy = await guest.sh(
-      `${BOX_COMMAND} policy load /data/policy.json --data /data/gatehouse`,
-    );
-    assert.equal(policy.code, 0, policy.said);
-    await guest.sh("systemctl restart gatehouse-box gatehouse-updater");
-    await this.opens(reader);
+  /** The first start: the box enrols by itself, gets its policy, and asks for updates. */
+  async enrolled({ guest, reader }: Machine): Promise<void> {
     const endMs = clock.monotonicMs() + OPEN_MS_MAX;
-    while ((await this.desk.ok("li", "GET", "controllers")).length === 0) {
+    for (;;) {
+      const [first] = await this.desk.ok("li", "GET", "controllers");
+      if (first !== undefined) {
+        this.boxId = first.id;
+        break;
+      }
       if (clock.monotonicMs() > endMs) {
-        const { said } = await guest.sh("journalctl -u gatehouse-updater -o cat | tail -30");
+        await guest.booted();
+        const { said } = await guest.sh(
+          "journalctl -b -o cat -u gatehouse-setup -u gatehouse-enrol -u gatehouse-updater | tail -40",
+        );
         assert.fail(`the box does not ask for updates: ${said}`);
       }
       await pause(500);
     }
+    await guest.booted();
+    const policy = await guest.sh(
+      `${BOX_COMMAND} policy load /data/policy.json --data /data/gatehouse`,
+    );
+    assert.equal(policy.code, 0, policy.said);
+    await this.opens(reader);
+  }
+
+  /** The card's settings, as anybody can read them who finds it. */
+  async settings(): Promise<string> {
+    const { startMib } = await partition(this.card, "esp");
+    return await run("mtype", ["-i", `${this.card}@@${startMib * 1_048_576}`, "::/setup.yaml"]);
   }
 
   /**

@@ -39,6 +39,7 @@ export const LAYERS: readonly Layer[] = [
     paths: ["runtime/journal/contract.ts"],
     mayImport: ["hal", "sync/wire"],
   },
+  { name: "setup", paths: ["runtime/setup/"], mayImport: [] },
   {
     name: "runtime",
     paths: ["runtime/"],
@@ -82,6 +83,7 @@ export const LAYERS: readonly Layer[] = [
       "drivers",
       "sync/wire",
       "journal contract",
+      "setup",
       "runtime",
       "sync",
       "ota",
@@ -121,7 +123,12 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "images",
     paths: ["images/"],
-    mayImport: ["hal", "hal/linux", "command line", "project"],
+    mayImport: ["hal", "hal/linux", "setup", "command line", "project"],
+  },
+  {
+    name: "flash",
+    paths: ["flash/"],
+    mayImport: ["hal", "drivers/contract", "drivers", "setup", "runtime", "command line"],
   },
   { name: "command line", paths: ["cli/"], mayImport: [] },
   { name: "demo", paths: ["demo/"], mayImport: EVERYTHING },

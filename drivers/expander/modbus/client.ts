@@ -55,7 +55,7 @@ export interface ModbusLibrary {
 /** Loads the library: a box without such boards does without it. */
 export async function loadModbus(): Promise<ModbusLibrary> {
   const { default: { default: ModbusRTU } } = await import("modbus-serial");
-  const { default: crc16 } = await import("modbus-serial/crc16");
+  const { default: crc16 } = await import("modbus-serial/utils/crc16.js");
   await loadSerialPortStream();
   return { ModbusRTU, crc16 };
 }

@@ -1,0 +1,165 @@
+/**
+ * A box updates its whole system: the real district, the real card, RAUC and the boot loader in it,
+ * and a plug that is pulled at random moments.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { random, seedOfRun } from "../crash/random.ts";
+import { cardRefusal } from "./card_guest.ts";
+import { clock, type Machine, pause, SystemSite } from "./system_site.ts";
+
+const refusal = cardRefusal();
+if (refusal !== undefined) console.log(`skipped: updates of the system: ${refusal}`);
+/** Pulls of the plug: each costs a boot of an emulated machine. */
+const CUTS = Number(Deno.env.get("SYSTEM_CUTS") ?? "3");
+/** From the begin of a start to the pull: within it, or after the start's own time. */
+const CUT_MS_MAX = 110_000;
+
+Deno.test({
+  name: "a system is updated block by block, tried once, and goes back when it is no good",
+  ignore: refusal !== undefined,
+  async fn(t) {
+    const folder = await Deno.makeTempDir({ prefix: "system-update-" });
+    try {
+      await using site = await SystemSite.open(folder);
+      await t.step(
+        "a flashed card enrols by itself, and takes a new system while its door decides",
+        async () => {
+          assert.match(await site.settings(), /token: /);
+          await using machine = await site.on();
+          await site.enrolled(machine);
+          const named = await machine.guest.sh("uname -n; systemctl --failed --no-legend --plain");
+          assert.equal(named.said.trim(), "east-gate");
+          assert.doesNotMatch(await site.settings(), /token: /, "the token is still on the card");
+          const begunMs = clock.monotonicMs();
+          const path = await site.release("0.2.0", () => Promise.resolve());
+          const { id } = await site.desk.rollout(path);
+          await installed(site, id);
+          const seconds = Math.round((clock.monotonicMs() - begunMs) / 1_000);
+          console.log(`a new system in ${seconds} s: ${await taken(machine)}`);
+          assert.deepEqual(await runs(machine), { version: "0.2.0", slot: "B", onTrial: false });
+          await site.opens(machine.reader);
+        },
+      );
+      await t.step("one whose kernel does not come up is gone with the next reset", async () => {
+        await using machine = await site.on();
+        const path = await site.release("0.3.0", spoilInitrd);
+        const { id } = await site.desk.rollout(path);
+        const { state, reason } = await site.outcome(id);
+        assert.equal(state, "failed");
+        assert.match(reason, /did-not-start/);
+        await site.opens(machine.reader);
+        await machine.guest.booted();
+        assert.deepEqual(await runs(machine), { version: "0.2.0", slot: "B", onTrial: false });
+      });
+      await t.step("one whose door does not open goes back by itself", async () => {
+        await using machine = await site.on();
+        const path = await site.release("0.4.0", spoilBox);
+        const { id } = await site.desk.rollout(path);
+        const { state, reason } = await site.outcome(id);
+        assert.equal(state, "failed");
+        assert.match(reason, /unhealthy/);
+        await site.opens(machine.reader);
+        await machine.guest.booted();
+        assert.deepEqual(await runs(machine), { version: "0.2.0", slot: "B", onTrial: false });
+      });
+      await t.step("the plug pulled at any moment, no box is lost and no event", () => cuts(site));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+/** Good systems, in turn: what the other slot holds already would not be written again. */
+const TURNS = ["0.5.0", "0.6.0", "0.2.0"] as const;
+
+/** Systems one after the other, and a plug that is pulled; what was on record stays on record. */
+async function cuts(site: SystemSite): Promise<void> {
+  const seed = seedOfRun();
+  const next = random(seed);
+  console.log(`seed ${seed}: ${CUTS} cuts`);
+  const paths = new Map([["0.2.0", "os/0.2.0/gatehouse-amd64.raucb"]]);
+  for (const version of ["0.5.0", "0.6.0"]) {
+    paths.set(version, await site.release(version, () => Promise.resolve()));
+  }
+  const at: Record<string, number> = {};
+  let known: string[] = [];
+  let good = "0.2.0";
+  let turn = 0;
+  let rollout: number | undefined;
+  for (let cut = 0; cut <= CUTS;) {
+    const version = TURNS[turn % TURNS.length]!;
+    rollout ??= (await site.desk.rollout(paths.get(version)!)).id;
+    const waitMs = cut === CUTS ? Infinity : next() * CUT_MS_MAX;
+    const told = await untilCut(site, rollout, waitMs, async (machine, { state, reason }) => {
+      if (state === "installed") good = version;
+      await site.opens(machine.reader);
+      await machine.guest.booted();
+      // Twice cut off on trial a good system is given up: then the one before is the right one.
+      const { version: running, onTrial } = await runs(machine);
+      assert.deepEqual({ running, onTrial }, { running: good, onTrial: false }, reason);
+      const events = (await site.events(machine)).map((one) => JSON.stringify(one));
+      assert.deepEqual(events.slice(0, known.length), known, "what was on record is gone");
+      known = events;
+    });
+    if (told) {
+      if (cut === CUTS) break;
+      rollout = undefined;
+      turn++;
+    } else {
+      const state = await site.state();
+      at[state] = (at[state] ?? 0) + 1;
+      cut++;
+    }
+  }
+  console.log(`cut ${CUTS} times, at ${JSON.stringify(at)}; runs ${good}`);
+}
+
+/** Has the machine on for `waitMs`, or until it has told how it went; whether it has. */
+async function untilCut(
+  site: SystemSite,
+  rollout: number,
+  waitMs: number,
+  look: (machine: Machine, told: { state: string; reason: string }) => Promise<void>,
+): Promise<boolean> {
+  await using machine = await site.on();
+  const endMs = clock.monotonicMs() + waitMs;
+  const told = await site.outcome(rollout, () => clock.monotonicMs() >= endMs);
+  if (!["installed", "failed"].includes(told?.state)) return false;
+  await look(machine, told);
+  return true;
+}
+
+async function installed(site: SystemSite, rollout: number): Promise<void> {
+  const { state, reason } = await site.outcome(rollout);
+  assert.equal(state, "installed", reason);
+}
+
+async function runs({ guest }: Machine) {
+  const { said } = await guest.sh("cat /usr/lib/gatehouse-image.json /proc/cmdline");
+  const trial = await guest.sh("/usr/lib/gatehouse-start/boot on-trial");
+  return {
+    version: /"version":"([^"]+)"/.exec(said)?.[1],
+    slot: /rauc\.slot=([AB])/.exec(said)?.[1],
+    onTrial: trial.code === 0,
+  };
+}
+
+/** How much came over the line. */
+async function taken({ guest }: Machine): Promise<string> {
+  await pause(1_000);
+  await guest.booted();
+  const { said } = await guest.sh("cat /data/log/* | grep -h 'system installed' | tail -1");
+  return said.trim();
+}
+
+async function spoilInitrd(root: string): Promise<void> {
+  const file = join(root, "usr/lib/gatehouse-start/initrd");
+  await Deno.writeFile(file, new Uint8Array((await Deno.stat(file)).size).fill(0x5a));
+}
+
+async function spoilBox(root: string): Promise<void> {
+  const unit = join(root, "usr/lib/systemd/system/gatehouse-box.service");
+  const text = await Deno.readTextFile(unit);
+  await Deno.writeTextFile(unit, text.replace(/^ExecStart=.*$/m, "ExecStart=/bin/false"));
+}
