@@ -11,5 +11,6 @@ export {
   SETUP_BYTES,
   SETUP_HEAD,
   SetupError,
+  type SetupNetwork,
 } from "./settings.ts";
 export { type SetupFile, setupFiles } from "./network_files.ts";

@@ -81,7 +81,7 @@ const NetworkSchema = v.strictObject({
   proxy: v.exactOptional(url(["http:"])),
 });
 
-const SetupSchema = v.strictObject({
+const SetupSchema: v.GenericSchema<unknown, Setup> = v.strictObject({
   box: v.strictObject({
     /** Also its name on the network, `NAME.local`. */
     name: v.pipe(
@@ -106,8 +106,28 @@ const SetupSchema = v.strictObject({
   config: v.exactOptional(v.pipe(v.string("expected the text of a box.yaml"), v.maxLength(49_152))),
 });
 
+/** How a box gets onto its network. */
+export interface SetupNetwork {
+  /** With the length of its prefix; without it by DHCP. */
+  readonly address?: string;
+  readonly gateway?: string;
+  readonly dns?: readonly string[];
+  readonly ntp?: readonly string[];
+  readonly wifi?: { readonly ssid: string; readonly country: string; readonly passphrase?: string };
+  /** 802.1X, on the wire or in the air. */
+  readonly login?: { readonly identity: string; readonly password: string; readonly ca?: string };
+  /** For what goes to the district. */
+  readonly proxy?: string;
+}
+
 /** What an installer tells a box before its first start. */
-export type Setup = v.InferOutput<typeof SetupSchema>;
+export interface Setup {
+  readonly box: { readonly name: string; readonly school?: string };
+  readonly network: SetupNetwork;
+  readonly district?: { readonly url: string; readonly token?: string };
+  /** A whole `box.yaml`, for a box that has none yet. */
+  readonly config?: string;
+}
 
 /**
  * Reads settings, called `file` in messages. No message ever shows a value: there are secrets in it.
@@ -137,14 +157,14 @@ export function parseSetup(text: string, file: string): Setup | undefined {
       : issue.message.replace(/,? ?but received.*$/i, "").replace(/^Invalid.*$/, "not as expected");
     throw new SetupError(`${file}: ${field}: ${what}`);
   }
-  const { network, district } = result.output;
+  const { network } = result.output;
   if (network.gateway !== undefined && network.address === undefined) {
     throw new SetupError(`${file}: network.gateway: it goes with network.address`);
   }
   if (network.wifi?.passphrase !== undefined && network.login !== undefined) {
     throw new SetupError(`${file}: network.login: a net has a passphrase or a login, not both`);
   }
-  return district === undefined ? result.output : { ...result.output, district };
+  return result.output;
 }
 
 /** The bytes of a card's settings file: always {@link SETUP_BYTES}. @throws {@link SetupError} */
