@@ -39,6 +39,8 @@ export class Publisher {
   snapshot: RoleKey = memoryKey();
   timestamp: RoleKey = memoryKey();
   assign: RoleKey = memoryKey();
+  /** The role that {@link assign} signs for. */
+  assignRole = "assign-north";
   nowMs: number;
 
   /** A publisher into `folder`, which is empty. */
@@ -49,8 +51,14 @@ export class Publisher {
   }
 
   /** Publishes the first root and delegations, with nothing to install yet; `assign` assigns. */
-  static async begin(folder: string, nowMs: number, assign?: RoleKey): Promise<Publisher> {
+  static async begin(
+    folder: string,
+    nowMs: number,
+    assign?: RoleKey,
+    assignRole = "assign-north",
+  ): Promise<Publisher> {
     const publisher = new Publisher(folder, nowMs);
+    publisher.assignRole = assignRole;
     publisher.assign = assign ?? publisher.assign;
     await publisher.newRoot(publisher.root.slice(0, 2));
     await publisher.delegate();
@@ -82,7 +90,7 @@ export class Publisher {
     const delegations: Delegation[] = [
       { name: "app", paths: ["app/*/*"], keys: this.app.map(({ key }) => key), threshold: 2 },
       { name: "os", paths: ["os/*/*"], keys: this.os.map(({ key }) => key), threshold: 2 },
-      { name: "assign-north", paths: [], keys: [this.assign.key], threshold: 1 },
+      { name: this.assignRole, paths: [], keys: [this.assign.key], threshold: 1 },
     ];
     const draft = this.repository.draftTargets("targets", this.nowMs + YEAR_MS, { delegations });
     for (const signer of this.targets.slice(0, 2)) await addSignature(draft, signer);

@@ -8,6 +8,8 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import { linuxClock } from "../../hal/linux/mod.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
+/** Where the built console is. */
+export const WEB_DIST: string = `${ROOT}web/dist`;
 const CHROMIUM = "/usr/bin/chromium";
 const CHROMIUM_ARGS = [
   "--headless",
@@ -224,7 +226,7 @@ export function launchChromium(): Promise<Browser> {
 
 /** Builds the console unless it is there. */
 export async function ensureConsole(): Promise<void> {
-  const built = await Deno.stat(`${ROOT}web/dist/index.html`).then(() => true, () => false);
+  const built = await Deno.stat(`${WEB_DIST}/index.html`).then(() => true, () => false);
   if (built) return;
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", "web:build"],

@@ -82,10 +82,12 @@ export class SystemSite implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const test = stack.use(await TestDistrict.open(clock, { updatePollS: 2, hosts: [HOST] }));
     const key = keyOfDistrict(test.dataDir, "assign");
-    const publisher = await Publisher.begin(join(test.dataDir, "updates"), Date.now(), {
+    const assign = {
       key: publicKey(key.publicKey),
-      sign: (bytes) => Promise.resolve(key.sign(bytes)),
-    });
+      sign: (bytes: Uint8Array) => Promise.resolve(key.sign(bytes)),
+    };
+    const folderOfUpdates = join(test.dataDir, "updates");
+    const publisher = await Publisher.begin(folderOfUpdates, Date.now(), assign, "assign");
     const site = new SystemSite(folder, test, publisher, stack.move());
     await Deno.mkdir(join(folder, "trust"));
     await Deno.writeFile(join(folder, "trust/root.json"), publisher.rootBytes());

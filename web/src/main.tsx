@@ -10,6 +10,7 @@ import { LanguageProvider } from "./i18n/mod.ts";
 import { App } from "./shell/app.tsx";
 import "./style/base.css";
 import "./style/parts.css";
+import "./style/updates.css";
 
 const root = document.getElementById("root");
 if (root !== null) {

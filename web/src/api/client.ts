@@ -8,7 +8,12 @@ import type {
   ImportReport,
   LoginRequest,
   PolicySettings,
+  PublishedView,
+  ReleaseView,
+  RolloutRequest,
+  RolloutView,
   Session,
+  TargetView,
 } from "../../../district/api/types.ts";
 import { ApiFault, faultOfResponse } from "./fault.ts";
 
@@ -23,6 +28,9 @@ export interface EventQuery {
   readonly beforeId?: number | undefined;
   readonly limit?: number | undefined;
 }
+
+/** What an operator may ask of a rollout. */
+export type RolloutAction = "submit" | "approve" | "reject" | "pause" | "resume" | "abort";
 
 type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -112,6 +120,50 @@ export class Api {
   /** Replaces the policy but for the people. */
   putPolicy(settings: PolicySettings): Promise<PolicySettings> {
     return this.#json("PUT", "policy", { json: settings });
+  }
+
+  /** What may be rolled out. */
+  releases(): Promise<ReleaseView[]> {
+    return this.#json("GET", "releases");
+  }
+
+  /** What the repository holds, a release or not yet. */
+  published(): Promise<PublishedView[]> {
+    return this.#json("GET", "releases/published");
+  }
+
+  /** Makes a published file a release; the district reads it from end to end. */
+  addRelease(path: string): Promise<ReleaseView> {
+    return this.#json("POST", "releases", { json: { path } });
+  }
+
+  /** Rollouts, newest first. */
+  rollouts(signal?: AbortSignal): Promise<RolloutView[]> {
+    return this.#json("GET", "rollouts", { signal });
+  }
+
+  /** A rollout with its audit. */
+  rollout(id: number, signal?: AbortSignal): Promise<RolloutView> {
+    return this.#json("GET", `rollouts/${id}`, { signal });
+  }
+
+  /** Makes a rollout, as a draft. */
+  addRollout(request: RolloutRequest): Promise<RolloutView> {
+    return this.#json("POST", "rollouts", { json: request });
+  }
+
+  /** Has a rollout go on, or not. */
+  actOnRollout(id: number, action: RolloutAction): Promise<RolloutView> {
+    return this.#json("POST", `rollouts/${id}/${action}`, { json: {} });
+  }
+
+  /** Targets of a rollout in one state. */
+  rolloutTargets(
+    id: number,
+    query: { readonly state: TargetView["state"]; readonly limit: number },
+    signal?: AbortSignal,
+  ): Promise<TargetView[]> {
+    return this.#json("GET", `rollouts/${id}/targets`, { query, signal });
   }
 
   async #json<T>(method: string, path: string, call: Call = {}): Promise<T> {

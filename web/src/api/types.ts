@@ -23,7 +23,12 @@ export type {
   ImportReport,
   LiveMessage,
   PolicySettings,
+  PublishedView,
+  ReleaseView,
+  RolloutRequest,
+  RolloutView,
   Session,
+  TargetView,
 } from "../../../district/api/types.ts";
 
 /** A box's last status. */

@@ -1,10 +1,10 @@
 import { useSyncExternalStore } from "react";
 
 /** A page of the console; its address is `#/name`. */
-export type Page = "boxes" | "events" | "people" | "access";
+export type Page = "boxes" | "events" | "people" | "access" | "updates";
 
 /** Every page, in the order of the menu. */
-export const PAGES: readonly Page[] = ["boxes", "events", "people", "access"];
+export const PAGES: readonly Page[] = ["boxes", "events", "people", "access", "updates"];
 
 /** The page in the address bar; a hash, so that the district serves one file for all. */
 export function usePage(): Page {

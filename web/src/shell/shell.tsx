@@ -1,5 +1,6 @@
 import {
   ApartmentOutlined,
+  CloudDownloadOutlined,
   LogoutOutlined,
   MoonOutlined,
   SafetyCertificateOutlined,
@@ -25,6 +26,9 @@ const CONTENT: Readonly<Record<Page, ComponentType>> = {
   events: lazy(async () => ({ default: (await import("../events/events_page.tsx")).EventsPage })),
   people: lazy(async () => ({ default: (await import("../people/people_page.tsx")).PeoplePage })),
   access: lazy(async () => ({ default: (await import("../access/access_page.tsx")).AccessPage })),
+  updates: lazy(async () => ({
+    default: (await import("../updates/updates_page.tsx")).UpdatesPage,
+  })),
 };
 
 const ICONS: Readonly<Record<Page, ReactNode>> = {
@@ -32,6 +36,7 @@ const ICONS: Readonly<Record<Page, ReactNode>> = {
   events: <ThunderboltOutlined />,
   people: <TeamOutlined />,
   access: <SafetyCertificateOutlined />,
+  updates: <CloudDownloadOutlined />,
 };
 
 /** Everything around the pages, for somebody who is logged in. */

@@ -1,0 +1,119 @@
+import { App, Button, Skeleton } from "antd";
+import type { ReactNode } from "react";
+import { faultOf, type RolloutAction, type RolloutView, type TargetView } from "../api/mod.ts";
+import { briefTime, type Language, useLanguage } from "../i18n/mod.ts";
+import { useConsole, useLive } from "../live/mod.ts";
+import { FaultNotice, faultText } from "../ui/mod.ts";
+import { ProgressBar } from "./progress_bar.tsx";
+import { tallyOf } from "./stages.ts";
+import { useRollout } from "./use_rollouts.ts";
+
+/** What may be done to a rollout in each status. */
+const ACTIONS: Readonly<Record<RolloutView["status"], readonly RolloutAction[]>> = {
+  draft: ["submit", "abort"],
+  "awaiting-approval": ["approve", "reject"],
+  running: ["pause", "abort"],
+  paused: ["resume", "abort"],
+  finished: [],
+  aborted: [],
+};
+
+/** One rollout, drawn anew each second: stages, failed boxes with their reasons, who did what. */
+export function RolloutDetail({ id }: { readonly id: number }): ReactNode {
+  const { language, t } = useLanguage();
+  const { api } = useConsole();
+  const { message, modal } = App.useApp();
+  const { value, fault, look } = useRollout(id);
+  if (value === undefined) {
+    return fault === undefined
+      ? <Skeleton active paragraph={{ rows: 4 }} />
+      : <FaultNotice fault={fault} onRetry={look} />;
+  }
+  const { rollout, failures } = value;
+  const act = async (action: RolloutAction) => {
+    try {
+      await api.actOnRollout(id, action);
+    } catch (error) {
+      void message.error({ content: faultText(faultOf(error), t), duration: 8 });
+    }
+    look();
+  };
+  const ask = (action: RolloutAction) =>
+    action !== "abort" ? void act(action) : void modal.confirm({
+      title: t.updates.action.abort,
+      content: t.updates.abortAsk,
+      okText: t.updates.action.abort,
+      cancelText: t.cancel,
+      okButtonProps: { danger: true },
+      onOk: () => act("abort"),
+    });
+  return (
+    <>
+      {fault && <FaultNotice fault={fault} onRetry={look} />}
+      <div className="rollout-actions">
+        {ACTIONS[rollout.status].map((action) => (
+          <Button
+            key={action}
+            data-action={action}
+            type={["approve", "resume", "submit"].includes(action) ? "primary" : "default"}
+            danger={action === "abort"}
+            onClick={() => ask(action)}
+          >
+            {t.updates.action[action]}
+          </Button>
+        ))}
+        {rollout.window && <span className="hint">{t.updates.window(rollout.window.timezone)}
+        </span>}
+      </div>
+      <ol className="rollout-stages">
+        {rollout.groups.map((group, index) => (
+          <li key={group.name} data-present={rollout.group === index}>
+            <strong>
+              {group.name} {rollout.group === index && <em>{t.updates.present}</em>}
+            </strong>
+            <ProgressBar tally={tallyOf([group])} />
+            <span className="hint">
+              {t.updates.stageFacts(group.boxes, group.successPercent, group.errorPercent)}
+            </span>
+          </li>
+        ))}
+      </ol>
+      <h3>{t.updates.failures}</h3>
+      {failures.length === 0
+        ? <p className="hint">{t.updates.noFailures}</p>
+        : <Failures failures={failures} language={language} />}
+      <h3>{t.updates.audit}</h3>
+      <ul className="rollout-audit">
+        {rollout.audit?.map(({ atMs, operator, what }) => (
+          <li key={`${atMs} ${what}`}>
+            {what}{" "}
+            <span className="hint">
+              {t.updates.by(operator, briefTime(language, atMs))}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function Failures(
+  { failures, language }: {
+    readonly failures: readonly TargetView[];
+    readonly language: Language;
+  },
+): ReactNode {
+  const boxes = useLive((state) => state.boxes);
+  const nameOf = (id: string) => boxes?.find((box) => box.id === id)?.name ?? id;
+  return (
+    <ul className="rollout-failures">
+      {failures.map(({ actionId, controllerId, reason, changedMs }) => (
+        <li key={actionId}>
+          <strong>{nameOf(controllerId)}</strong>
+          <span>{reason}</span>
+          <time className="hint">{briefTime(language, changedMs)}</time>
+        </li>
+      ))}
+    </ul>
+  );
+}
