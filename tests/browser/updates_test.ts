@@ -3,7 +3,6 @@
  * its threshold says, resumed, finished. The boxes are clients of DDI that tell what a box would tell.
  */
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { type DdiClient, feedback, layOut, UpdateDesk } from "../../district/testing/updates.ts";
 import { TestDistrict } from "../../district/testing/district.ts";
