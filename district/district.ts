@@ -17,6 +17,7 @@ import { SECURITY_HEADERS } from "./console_api/guard.ts";
 import { Core } from "./core.ts";
 import { DistrictError } from "./errors.ts";
 import { AssignmentDesk } from "./ddi/assignment_desk.ts";
+import { Budget } from "./ddi/budget.ts";
 import { DDI_PREFIX, DdiApi } from "./ddi/ddi_api.ts";
 import { LiveHub, LiveQueue } from "./live/hub.ts";
 import { faultFields, type Log } from "./log.ts";
@@ -49,6 +50,8 @@ export interface DistrictOptions {
   readonly linkIdleTimeoutS?: number;
   /** For tests: seconds after which update clients ask again. */
   readonly updatePollS?: number;
+  /** What downloads of updates together may take of the line, in bytes a second. */
+  readonly updateBytesPerSecond?: number;
   /** A certificate of one's own, both PEM. Boxes pin its last certificate. */
   readonly certificate?: { readonly certPem: string; readonly keyPem: string };
 }
@@ -196,7 +199,7 @@ function serve(options: DistrictOptions, opened: Opened): District {
   });
   const repository = new UpdateRepository(join(options.dataDir, "updates"));
   const updates = new Updates({ store, clock, repository });
-  const { updatePollS: pollS } = options;
+  const { updatePollS: pollS, updateBytesPerSecond: rate } = options;
   const rollouts = store.rollouts;
   const ddi = new DdiApi({
     rollouts,
@@ -210,6 +213,7 @@ function serve(options: DistrictOptions, opened: Opened): District {
     clock,
     log,
     ...pollS === undefined ? {} : { pollS },
+    ...rate === undefined ? {} : { budget: new Budget(rate, clock) },
   });
   const app = consoleApi({
     store,

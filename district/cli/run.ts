@@ -24,6 +24,8 @@ gatehouse district verify [--data DIR] [--json] [BOX…]    recomputes the hash 
   --data DIR           where everything is kept (${DATA_DIR_DEFAULT})
   --listen HOST:PORT   where to listen (0.0.0.0:8443); port 0 takes a free one, which is printed
   --host NAME          a name or address that browsers and boxes use; may be given several times
+  --update-rate N      bytes a second that all downloads of updates together may take; K, M: 1,000 and
+                       1,000,000 of them, such as 12M. Without it what there is
   --name TEXT          the district's name, as the console shows it
   --cert FILE          a certificate of your own with its chain, PEM; boxes pin the last one in it
   --key FILE           its key, PEM
@@ -64,6 +66,19 @@ function certificate(certPath: string | undefined, keyPath: string | undefined) 
   };
 }
 
+/** At less than a chunk a second not even one box gets its release. */
+const RATE_MIN = 64 << 10;
+
+function rateOf(text: string | undefined) {
+  if (text === undefined) return {};
+  const match = /^(\d{1,12})([KM]?)$/.exec(text);
+  const rate = Number(match?.[1]) * { "": 1, K: 1e3, M: 1e6 }[match?.[2] ?? ""]!;
+  if (!(rate >= RATE_MIN)) {
+    throw new UsageError(`--update-rate is at least ${RATE_MIN} bytes a second, such as 12M`);
+  }
+  return { updateBytesPerSecond: rate };
+}
+
 /** `gatehouse district`: serves until `signal` is aborted. */
 export async function runCommand(args: string[], signal: AbortSignal): Promise<number> {
   const { values, positionals } = readArgs(args, {
@@ -71,6 +86,7 @@ export async function runCommand(args: string[], signal: AbortSignal): Promise<n
     listen: { type: "string", default: "0.0.0.0:8443" },
     host: { type: "string", multiple: true, default: [] },
     name: { type: "string", default: "Gatehouse" },
+    "update-rate": { type: "string" },
     cert: { type: "string" },
     key: { type: "string" },
     json: { type: "boolean", default: false },
@@ -90,6 +106,7 @@ export async function runCommand(args: string[], signal: AbortSignal): Promise<n
     name: values.name,
     version: VERSION,
     webDir: new URL("../../web/dist", import.meta.url).pathname,
+    ...rateOf(values["update-rate"]),
     ...certificate(values.cert, values.key),
   });
   const { url, firstOperator } = district;

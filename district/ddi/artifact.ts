@@ -1,3 +1,5 @@
+import type { Budget } from "./budget.ts";
+
 /** A part of a file, both ends inside. */
 export interface ByteRange {
   readonly from: number;
@@ -33,6 +35,7 @@ export async function artifactResponse(
   request: Request,
   file: Deno.FsFile,
   { bytes, etag }: { readonly bytes: number; readonly etag: string },
+  budget?: Budget,
 ): Promise<Response> {
   const headers = new Headers({
     "accept-ranges": "bytes",
@@ -56,28 +59,51 @@ export async function artifactResponse(
     file.close();
     return new Response(null, { status, headers });
   }
-  await file.seek(from, Deno.SeekMode.Start);
-  return new Response(streamOf(file, to - from + 1), { status, headers });
+  let room: Disposable | undefined;
+  try {
+    room = budget?.enter(CHUNK_BYTES);
+    await file.seek(from, Deno.SeekMode.Start);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+  const end = () => {
+    file.close();
+    room?.[Symbol.dispose]();
+  };
+  return new Response(streamOf(file, to - from + 1, end, budget), { status, headers });
 }
 
-function streamOf(file: Deno.FsFile, count: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+/** `count` bytes of `file` from where it stands; `end` is called once, whatever ends it. */
+function streamOf(
+  file: Deno.FsFile,
+  count: number,
+  end: () => void,
+  budget: Budget | undefined,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
   let left = count;
+  const gone = new AbortController();
   return new ReadableStream({
     async pull(controller) {
       const buffer = new Uint8Array(Math.min(CHUNK_BYTES, left));
       try {
+        await budget?.spend(buffer.length, gone.signal);
         const read = await file.read(buffer);
         if (read === null) throw new Error("the file became shorter while it was sent");
         left -= read;
         controller.enqueue(buffer.subarray(0, read));
       } catch (error) {
-        file.close();
+        // Whoever went away has ended it already.
+        if (!gone.signal.aborted) end();
         throw error;
       }
       if (left > 0) return;
-      file.close();
+      end();
       controller.close();
     },
-    cancel: () => file.close(),
+    cancel() {
+      gone.abort();
+      end();
+    },
   });
 }

@@ -14,6 +14,7 @@ import type {
 } from "../store/contract.ts";
 import { windowOpen } from "../rollouts/window.ts";
 import { artifactResponse } from "./artifact.ts";
+import type { Budget } from "./budget.ts";
 import type { AssignmentDesk } from "./assignment_desk.ts";
 import { Authenticator, BODY } from "./authenticator.ts";
 import { Refusal } from "./refusal.ts";
@@ -30,6 +31,8 @@ export interface DdiHost {
   readonly log: Log;
   /** A client that has nothing to do asks again after this, below an hour. 5 minutes. */
   readonly pollS?: number;
+  /** What downloads may take of the line; without it what there is. */
+  readonly budget?: Budget;
 }
 
 /** A district is one of hawkBit's tenants, by the name that a fresh hawkBit has. */
@@ -215,14 +218,17 @@ export class DdiApi {
     if (basename(release.path) !== filename) throw new Refusal(404, "no such artifact");
     const file = await this.#host.repository.open(release);
     const { bytes, sha256 } = release;
-    return await artifactResponse(call.request, file, { bytes, etag: `"${sha256}"` });
+    const { budget } = this.#host;
+    return await artifactResponse(call.request, file, { bytes, etag: `"${sha256}"` }, budget);
   }
 
   /** The TUF repository as a static server would serve it. */
   async #published(request: Request, path: string): Promise<Response> {
     const found = await this.#host.repository.openPublished(path);
     if (found === undefined) throw new Refusal(404, "no such file in the repository");
-    return await artifactResponse(request, found.file, found);
+    // Metadata is small, and holds up everything else.
+    const budget = path.startsWith("metadata/") ? undefined : this.#host.budget;
+    return await artifactResponse(request, found.file, found, budget);
   }
 
   async #open(controller: ControllerRow, action: number): Promise<Offer> {
