@@ -47,19 +47,23 @@ export interface Disk {
   readonly setup: Place;
   /** The root file system, as a slot holds it. */
   readonly erofs: string;
+  /** The boot partition, where a slot has one of its own. */
+  readonly boot?: string;
 }
 
 /** Makes the card image. */
 export async function makeDisk({ root, work, image, epochS }: DiskOptions): Promise<Disk> {
-  const [erofs, esp, data] = ["root.erofs", "esp.vfat", "data.ext4"].map((name) =>
-    join(work, name)
-  ) as [
-    string,
-    string,
-    string,
-  ];
+  const [esp, data] = [join(work, "esp.vfat"), join(work, "data.ext4")];
   await moveKernel(root);
   await makeEsp(root, join(work, "esp"), esp, epochS);
+  const erofs = await makeRootImage(root, work, epochS);
+  await makeData(data, epochS);
+  return { setup: await assemble(image, { esp, rootA: erofs, data }), erofs };
+}
+
+/** Makes the read-only root that a slot holds. */
+export async function makeRootImage(root: string, work: string, epochS: number): Promise<string> {
+  const erofs = join(work, "root.erofs");
   await run("mkfs.erofs", [
     ...["-zlz4hc,12", "-C65536", `-T${epochS}`, "-U", IDS.rootA, "--quiet"],
     ...["-x", "-1", erofs, root],
@@ -68,8 +72,7 @@ export async function makeDisk({ root, work, image, epochS }: DiskOptions): Prom
   if (bytes > SIZES.slot * MIB) {
     throw new Error(`the root has ${Math.ceil(bytes / MIB)} MiB, a slot ${SIZES.slot} MiB`);
   }
-  await makeData(data, epochS);
-  return { setup: await assemble(image, { esp, rootA: erofs, data }), erofs };
+  return erofs;
 }
 
 async function makeEsp(root: string, folder: string, image: string, epochS: number): Promise<void> {
@@ -135,7 +138,8 @@ async function moveKernel(root: string): Promise<void> {
   await run("sh", ["-c", "rm -rf boot/System.map* vmlinuz* initrd*"], { cwd: root });
 }
 
-async function makeData(image: string, epochS: number): Promise<void> {
+/** Makes the data partition: ext4, empty. */
+export async function makeData(image: string, epochS: number): Promise<void> {
   await run("truncate", ["-s", `${SIZES.data}M`, image]);
   await run("mke2fs", [
     ...["-q", "-t", "ext4", "-b", "4096", "-m", "1", "-L", "data", "-U", IDS.data],
@@ -176,7 +180,7 @@ async function assemble(
 }
 
 /** The setup file's bytes in the image. @throws when they do not follow one another. */
-async function findSetup(image: string, from: number, bytes: number): Promise<Place> {
+export async function findSetup(image: string, from: number, bytes: number): Promise<Place> {
   const wanted = renderSetup(undefined);
   using file = await Deno.open(image);
   const head = new TextEncoder().encode(SETUP_HEAD);
@@ -195,7 +199,8 @@ async function findSetup(image: string, from: number, bytes: number): Promise<Pl
   throw new Error("the setup file is not in one piece on the first partition");
 }
 
-async function only(folder: string, prefix: string): Promise<string> {
+/** The one file of a folder whose name begins so. @throws when there is none, or several. */
+export async function only(folder: string, prefix: string): Promise<string> {
   const found: string[] = [];
   for await (const { name } of Deno.readDir(folder)) if (name.startsWith(prefix)) found.push(name);
   if (found.length !== 1) {

@@ -10,12 +10,16 @@ import { processClock } from "../hal/linux/mod.ts";
 import config from "../deno.json" with { type: "json" };
 import { makeBundle, type Signer } from "./bundle.ts";
 import { makeDisk } from "./disk.ts";
+import { makePiDisk } from "./pi/disk.ts";
 import { type Arch, baseKey, makeBaseTar, makeRoot } from "./root.ts";
 import { run } from "./run.ts";
 import { billOfMaterials } from "./sbom.ts";
 
 const HELP = `
 gatehouse image build --arch amd64|arm64 [--out DIR] [--trust DIR] [--bundle-key FILE --bundle-cert FILE]
+
+  --arch amd64        a PC with UEFI
+  --arch arm64        a Raspberry Pi 3, 4, 400, CM4 or Zero 2 W; on a PC through qemu-user-static
 
 Builds the card image of a box from Debian 13 and this checkout, as root: a read-only root in two
 slots, a partition for the data, and the application. Writes into DIR (default dist/image):
@@ -73,7 +77,8 @@ async function build({ arch, out, trust, signer }: BuildOptions): Promise<void> 
     await Deno.writeTextFile(`${name}.sbom.json`, await billOfMaterials(root, version, epochS));
     say("making the card image");
     const image = join(work, "card.img");
-    const { setup, erofs } = await makeDisk({ arch, root, work, image, epochS });
+    const make = arch === "arm64" ? makePiDisk : makeDisk;
+    const { setup, erofs } = await make({ arch, root, work, image, epochS });
     if (signer !== undefined) {
       say("packing the update to it");
       await makeBundle({ arch, version, erofs, work, bundle: `${name}.raucb`, signer });
@@ -135,12 +140,8 @@ async function main(): Promise<number> {
       "bundle-cert": { type: "string" },
     });
     if (positionals.join(" ") !== "build") throw new UsageError("expected gatehouse image build");
-    if (values.arch !== "amd64") {
-      throw new UsageError(
-        values.arch === "arm64"
-          ? "--arch arm64 is not there yet; amd64 is"
-          : "--arch is missing: amd64",
-      );
+    if (values.arch !== "amd64" && values.arch !== "arm64") {
+      throw new UsageError("--arch is missing: amd64 for a PC, arm64 for a Raspberry Pi");
     }
     if (Deno.uid() !== 0) throw new UsageError("it needs root, to own the image's files");
     const { arch, out, trust, "bundle-key": key, "bundle-cert": cert } = values;

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { DATA_SOURCE, piSystemConf } from "./pi/layout.ts";
 import { run } from "./run.ts";
 
 /** A kind of machine. */
@@ -45,23 +46,29 @@ const PACKAGES: readonly string[] = [
 ];
 const KERNEL: Readonly<Record<Arch, readonly string[]>> = {
   amd64: ["linux-image-amd64", "systemd-boot-efi"],
-  arm64: ["linux-image-arm64"],
+  // A Pi's firmware and its radio's are not free; sfdisk grows the data in an MBR.
+  arm64: [
+    ...["linux-image-arm64", "raspi-firmware", "firmware-brcm80211", "wireless-regdb", "fdisk"],
+  ],
+};
+const COMPONENTS: Readonly<Record<Arch, string>> = {
+  amd64: "main",
+  arm64: "main,non-free-firmware",
 };
 /** Drivers that the kernel needs to find its root. */
-const BOOT_MODULES = [
-  "erofs",
-  "virtio_blk",
-  "virtio_pci",
-  "ahci",
-  "sd_mod",
-  "nvme",
-  "usb_storage",
-  "uas",
-  "xhci_pci",
-  "mmc_block",
-  "sdhci_pci",
-  "sdhci_acpi",
-];
+const BOOT_MODULES: Readonly<Record<Arch, readonly string[]>> = {
+  amd64: [
+    ...["erofs", "virtio_blk", "virtio_pci", "ahci", "sd_mod", "nvme", "usb_storage", "uas"],
+    ...["xhci_pci", "mmc_block", "sdhci_pci", "sdhci_acpi"],
+  ],
+  // No module names the clocks, pins and regulators that a card's controller waits for.
+  arm64: [
+    ...["erofs", "virtio_blk", "virtio_pci", "sd_mod", "usb_storage", "uas", "mmc_block"],
+    ...["bcm2835", "sdhci_iproc", "bcm2835_dma", "bcm2835_wdt", "raspberrypi_cpufreq"],
+    ...["gpio_raspberrypi_exp", "gpio_regulator", "fixed", "clk_raspberrypi"],
+    ...["reset_raspberrypi", "pcie_brcmstb", "xhci_pci", "dwc2"],
+  ],
+};
 /** Of no use where nobody logs in, or made anew at each boot. */
 const LEFT_OUT = [
   ...["usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "usr/share/bug"],
@@ -85,8 +92,11 @@ export async function makeBaseTar(arch: Arch, tar: string, epochS: number): Prom
       "--variant=minbase",
       "--format=tar",
       `--architectures=${arch}`,
+      `--components=${COMPONENTS[arch]}`,
       `--include=${[...PACKAGES, ...KERNEL[arch]].join(",")}`,
       "--dpkgopt=path-exclude=/usr/share/man/*",
+      // It would copy a Pi's boot files to a partition of its own.
+      ...(arch === "arm64" ? ["--dpkgopt=path-exclude=/etc/*/z50-raspi-firmware"] : []),
       "--dpkgopt=path-exclude=/usr/share/locale/*",
       '--aptopt=Acquire::Retries "3"',
       SUITE,
@@ -108,6 +118,10 @@ export async function makeRoot(options: RootOptions): Promise<void> {
   const { arch, folder, baseTar, source, version } = options;
   await run("tar", ["-xf", baseTar, "-C", folder, "--numeric-owner", "--xattrs"]);
   await run("cp", ["-a", "--no-preserve=ownership", `${join(source, "images/rootfs")}/.`, folder]);
+  if (arch === "arm64") {
+    const pi = join(source, "images/pi/rootfs");
+    await run("cp", ["-a", "--no-preserve=ownership", `${pi}/.`, folder]);
+  }
   await chroot(folder, ["systemd-sysusers"]);
   await layOutApplication(options);
   for (const path of ["data", "boot/esp"]) {
@@ -121,20 +135,21 @@ export async function makeRoot(options: RootOptions): Promise<void> {
     `${JSON.stringify({ version, arch, compatible })}\n`,
   );
   const conf = join(folder, "usr/lib/rauc/system.conf");
-  await write(conf, (await Deno.readTextFile(conf)).replace("@compatible@", compatible));
+  const text = (await Deno.readTextFile(conf)).replace("@compatible@", compatible);
+  await write(conf, arch === "arm64" ? piSystemConf(text) : text);
   await write(join(folder, "etc/hostname"), "gatehouse\n");
-  await write(join(folder, "etc/fstab"), FSTAB);
+  await write(join(folder, "etc/fstab"), FSTAB.replace("@data@", DATA_SOURCE[arch]));
   await write(join(folder, "etc/machine-id"), "uninitialized\n");
   // No password opens anything: nobody logs in.
   await chroot(folder, ["passwd", "--lock", "root"]);
   await chroot(folder, ["systemctl", "preset-all"]);
   await chroot(folder, ["systemctl", "mask", "getty@.service", "serial-getty@.service"]);
-  await makeInitrd(folder, options.epochS);
+  await makeInitrd(folder, arch, options.epochS);
   await cleanUp(folder);
 }
 
 const FSTAB = `# The root is given by the kernel's command line.
-PARTLABEL=data /data ext4 noatime,nosuid,nodev,x-systemd.growfs 0 2
+@data@ /data ext4 noatime,nosuid,nodev,x-systemd.growfs 0 2
 tmpfs /tmp tmpfs nosuid,nodev,size=25% 0 0
 tmpfs /var tmpfs nosuid,nodev,size=25%,mode=755 0 0
 `;
@@ -179,12 +194,12 @@ async function denoOf(arch: Arch, source: string): Promise<string> {
   return program;
 }
 
-async function makeInitrd(folder: string, epochS: number): Promise<void> {
+async function makeInitrd(folder: string, arch: Arch, epochS: number): Promise<void> {
   await write(
     join(folder, "etc/initramfs-tools/conf.d/gatehouse"),
     "MODULES=list\nCOMPRESS=zstd\n",
   );
-  await write(join(folder, "etc/initramfs-tools/modules"), `${BOOT_MODULES.join("\n")}\n`);
+  await write(join(folder, "etc/initramfs-tools/modules"), `${BOOT_MODULES[arch].join("\n")}\n`);
   await chroot(folder, ["update-initramfs", "-u", "-k", "all"], {
     SOURCE_DATE_EPOCH: String(epochS),
   });
