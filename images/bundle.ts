@@ -14,6 +14,8 @@ export interface BundleOptions {
   readonly version: string;
   /** The root file system. */
   readonly erofs: string;
+  /** The boot partition of slot A, where a slot has one of its own; an update names its slot in it. */
+  readonly boot: string | undefined;
   /** For files on the way. */
   readonly work: string;
   readonly bundle: string;
@@ -26,7 +28,7 @@ export interface BundleOptions {
  * would come with its neighbours.
  */
 export async function makeBundle(options: BundleOptions): Promise<void> {
-  const { arch, version, erofs, work, bundle, signer } = options;
+  const { arch, version, erofs, boot, work, bundle, signer } = options;
   const folder = join(work, "bundle");
   await Deno.mkdir(folder);
   await Deno.link(erofs, join(folder, "rootfs.img"));
@@ -35,6 +37,10 @@ export async function makeBundle(options: BundleOptions): Promise<void> {
     ...["[bundle]", "format=verity"],
     ...["[image.rootfs]", "filename=rootfs.img", "adaptive=block-hash-index"],
   ];
+  if (boot !== undefined) {
+    await Deno.link(boot, join(folder, "boot.img"));
+    manifest.push("[image.boot]", "filename=boot.img", "adaptive=block-hash-index");
+  }
   await Deno.writeTextFile(join(folder, "manifest.raucm"), `${manifest.join("\n")}\n`);
   await Deno.remove(bundle).catch(() => {});
   await run("rauc", [

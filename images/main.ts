@@ -78,10 +78,10 @@ async function build({ arch, out, trust, signer }: BuildOptions): Promise<void> 
     say("making the card image");
     const image = join(work, "card.img");
     const make = arch === "arm64" ? makePiDisk : makeDisk;
-    const { setup, erofs } = await make({ arch, root, work, image, epochS });
+    const { setup, erofs, boot } = await make({ arch, root, work, image, epochS });
     if (signer !== undefined) {
       say("packing the update to it");
-      await makeBundle({ arch, version, erofs, work, bundle: `${name}.raucb`, signer });
+      await makeBundle({ arch, version, erofs, boot, work, bundle: `${name}.raucb`, signer });
     }
     const packed = `${name}.img.zst`;
     await run("zstd", [...ZSTD, image, "-o", packed]);
@@ -125,6 +125,16 @@ function say(what: string): void {
   console.error(`gatehouse image: ${what}`);
 }
 
+/** Whether Debian's own programs for `arch` cannot run here, not even through QEMU. */
+function cannotRun(arch: Arch): boolean {
+  if (arch !== "arm64" || Deno.build.arch === "aarch64") return false;
+  try {
+    return !Deno.readTextFileSync("/proc/sys/fs/binfmt_misc/qemu-aarch64").startsWith("enabled");
+  } catch {
+    return true;
+  }
+}
+
 async function main(): Promise<number> {
   const args = Deno.args[0] === "image" ? Deno.args.slice(1) : [...Deno.args];
   if (args.includes("--help") || args.includes("-h")) {
@@ -142,6 +152,11 @@ async function main(): Promise<number> {
     if (positionals.join(" ") !== "build") throw new UsageError("expected gatehouse image build");
     if (values.arch !== "amd64" && values.arch !== "arm64") {
       throw new UsageError("--arch is missing: amd64 for a PC, arm64 for a Raspberry Pi");
+    }
+    if (cannotRun(values.arch)) {
+      throw new UsageError(
+        "this machine does not run programs of arm64 yet: install qemu-user-static and binfmt-support",
+      );
     }
     if (Deno.uid() !== 0) throw new UsageError("it needs root, to own the image's files");
     const { arch, out, trust, "bundle-key": key, "bundle-cert": cert } = values;

@@ -51,7 +51,10 @@ export interface Partition {
 export async function partition(card: string, name: string): Promise<Partition> {
   const { stdout } = await new Deno.Command("sfdisk", { args: ["--json", card] }).output();
   const { partitiontable } = JSON.parse(new TextDecoder().decode(stdout));
-  const found = partitiontable.partitions.find((one: { name: string }) => one.name === name);
+  // An MBR has no names: there the data is the last one.
+  const found = partitiontable.label === "dos"
+    ? partitiontable.partitions.at(-1)
+    : partitiontable.partitions.find((one: { name: string }) => one.name === name);
   return { startMib: found.start * 512 / MIB, sizeMib: found.size * 512 / MIB };
 }
 
@@ -130,6 +133,30 @@ export async function addToBootEntry(
   }
 }
 
+/** What a card is put into. */
+export interface CardMachine {
+  /** Of QEMU. */
+  readonly program: string;
+  readonly args: readonly string[];
+  /** QEMU's words for a further serial line at a character device. */
+  line(chardev: string): readonly string[];
+}
+
+/** A PC with UEFI firmware, which remembers. */
+async function pc(card: string): Promise<CardMachine> {
+  const variables = `${card}.variables`;
+  if (!exists(variables)) await Deno.copyFile(VARIABLES, variables);
+  return {
+    program: "qemu-system-x86_64",
+    args: [
+      ...["-M", "q35"],
+      ...["-drive", `if=pflash,format=raw,readonly=on,file=${FIRMWARE}`],
+      ...["-drive", `if=pflash,format=raw,cache=writethrough,file=${variables}`],
+    ],
+    line: (chardev) => ["-serial", `chardev:${chardev}`],
+  };
+}
+
 /** A machine that runs from a card. Disposal pulls its plug. */
 export class CardGuest implements AsyncDisposable {
   readonly #folder: string;
@@ -159,22 +186,20 @@ export class CardGuest implements AsyncDisposable {
 
   /**
    * Switches a machine with `card` on. What it writes is on the card before the guest hears of it.
-   * What its firmware remembers is kept in `CARD.variables`, beside the card.
+   * What a PC remembers is kept in `CARD.variables`, beside the card; another machine can be given.
    */
-  static async start(card: string, clock: Clock): Promise<CardGuest> {
+  static async start(card: string, clock: Clock, machine?: CardMachine): Promise<CardGuest> {
+    const { program, args, line } = machine ?? await pc(card);
     const folder = await Deno.makeTempDir({ prefix: "card-guest-" });
-    const variables = `${card}.variables`;
-    if (!exists(variables)) await Deno.copyFile(VARIABLES, variables);
     const socket = (name: string) => [
       ...["-chardev", `socket,id=${name},path=${join(folder, name)},server=on,wait=off`],
-      ...["-serial", `chardev:${name}`],
+      ...line(name),
     ];
-    const qemu = new Deno.Command("qemu-system-x86_64", {
+    const qemu = new Deno.Command(program, {
       args: [
-        ...["-M", "q35", "-accel", "tcg,thread=multi", "-smp", "2", "-m", "1024"],
+        ...args,
+        ...["-accel", "tcg,thread=multi", "-smp", "2", "-m", "1024"],
         ...["-nodefaults", "-display", "none", "-nic", "user"],
-        ...["-drive", `if=pflash,format=raw,readonly=on,file=${FIRMWARE}`],
-        ...["-drive", `if=pflash,format=raw,cache=writethrough,file=${variables}`],
         ...["-drive", `file=${card},if=virtio,format=raw,cache=writethrough`],
         ...["-serial", `file:${join(folder, "console")}`],
         ...socket("shell"),
