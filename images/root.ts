@@ -61,12 +61,11 @@ const BOOT_MODULES: Readonly<Record<Arch, readonly string[]>> = {
     ...["erofs", "virtio_blk", "virtio_pci", "ahci", "sd_mod", "nvme", "usb_storage", "uas"],
     ...["xhci_pci", "mmc_block", "sdhci_pci", "sdhci_acpi"],
   ],
-  // No module names the clocks, pins and regulators that a card's controller waits for.
+  // What a Pi's card, USB and watchdog hang on, and no module names: regulators, resets.
   arm64: [
-    ...["erofs", "virtio_blk", "virtio_pci", "sd_mod", "usb_storage", "uas", "mmc_block"],
-    ...["bcm2835", "sdhci_iproc", "bcm2835_dma", "bcm2835_wdt", "raspberrypi_cpufreq"],
-    ...["gpio_raspberrypi_exp", "gpio_regulator", "fixed", "clk_raspberrypi"],
-    ...["reset_raspberrypi", "pcie_brcmstb", "xhci_pci", "dwc2"],
+    ...["erofs", "virtio_blk", "sd_mod", "usb_storage", "uas", "xhci_pci", "dwc2"],
+    ...["bcm2835", "sdhci_iproc", "bcm2835_wdt", "raspberrypi_cpufreq"],
+    ...["gpio_regulator", "fixed", "reset_raspberrypi"],
   ],
 };
 /** Of no use where nobody logs in, or made anew at each boot. */
@@ -121,6 +120,8 @@ export async function makeRoot(options: RootOptions): Promise<void> {
   if (arch === "arm64") {
     const pi = join(source, "images/pi/rootfs");
     await run("cp", ["-a", "--no-preserve=ownership", `${pi}/.`, folder]);
+    // It knows GPT only; `grow` does its work.
+    await Deno.remove(join(folder, "usr/lib/repart.d"), { recursive: true });
   }
   await chroot(folder, ["systemd-sysusers"]);
   await layOutApplication(options);
