@@ -15,7 +15,7 @@ export interface BundleOptions {
   /** The root file system. */
   readonly erofs: string;
   /** The boot partition of slot A, where a slot has one of its own; an update names its slot in it. */
-  readonly boot: string | undefined;
+  readonly boot?: string | undefined;
   /** For files on the way. */
   readonly work: string;
   readonly bundle: string;

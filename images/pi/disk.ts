@@ -1,12 +1,5 @@
 import { join } from "node:path";
-import {
-  type Disk,
-  type DiskOptions,
-  findSetup,
-  makeData,
-  makeRootImage,
-  only,
-} from "../disk.ts";
+import { type Disk, type DiskOptions, findSetup, makeData, makeRootImage, only } from "../disk.ts";
 import { renderSetup } from "../../runtime/setup/mod.ts";
 import { run } from "../run.ts";
 import { checkPiImage } from "./check.ts";
