@@ -121,7 +121,12 @@ export class FirmataBoard implements ExpanderBus {
     const told = this.#modes.get(pin);
     if (told === undefined) return;
     const level = told === MODE.output ? this.#wanted.get(pin) : undefined;
-    if (mode === told && (level === undefined || state === Number(level))) return;
+    if (mode === told && (level === undefined || state === Number(level))) {
+      // A change that was lost on the line is not told twice; a report that is asked for anew begins
+      // with what is (StandardFirmata, reportDigitalCallback).
+      if (told === MODE.input || told === MODE.pullUp) this.#link?.io.reportDigitalPin(pin, 1);
+      return;
+    }
     this.#log("warn", "a pin was not as it was told to be; it is told again", { pin });
     this.#modes.delete(pin);
     this.#apply();

@@ -247,8 +247,12 @@ Deno.test("bytes that lie end the connection and nothing else", async () => {
   }
 });
 
-Deno.test("random bytes among its own stop nothing", async () => {
-  const seed = Math.trunc(Math.random() * 2 ** 31);
+Deno.test("random bytes among its own stop nothing, and no input stays what it was", async () => {
+  // The first three swallow the last change of the input.
+  for (const seed of [2, 9, 17, Math.trunc(Math.random() * 2 ** 31)]) await noise(seed);
+});
+
+async function noise(seed: number): Promise<void> {
   let state = seed;
   const random = () => (state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fff_ffff);
   let spoilt = true;
@@ -268,7 +272,7 @@ Deno.test("random bytes among its own stop nothing", async () => {
   assert.equal(input.active(), false, `seed ${seed}`);
   await input[Symbol.asyncDispose]();
   await r.bus[Symbol.asyncDispose]();
-});
+}
 
 Deno.test("an infrared line sends its code when it changes, and never by itself", async () => {
   const on = { protocol: "nec", address: 0x1234, command: 0x56, repeats: 1 };
