@@ -54,7 +54,6 @@ export async function serveBundle(
   const server = Deno.serve({
     hostname: "127.0.0.1",
     port: 0,
-    signal,
     onListen: () => {},
     onError: () => new Response(null, { status: 503 }),
   }, async (request) => {

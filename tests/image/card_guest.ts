@@ -97,15 +97,13 @@ async function withData<T>(
   const folder = await Deno.makeTempDir({ prefix: "card-data-" });
   try {
     const data = join(folder, "data");
-    await run(
-      "dd",
-      "bs=1M",
-      "status=none",
-      `if=${card}`,
-      `of=${data}`,
-      `skip=${startMib}`,
-      `count=${sizeMib}`,
-    );
+    // A grown partition does not end at a whole MiB.
+    const place = [
+      `skip=${startMib * MIB}`,
+      `count=${sizeMib * MIB}`,
+      "iflag=skip_bytes,count_bytes",
+    ];
+    await run("dd", "bs=1M", "status=none", `if=${card}`, `of=${data}`, ...place);
     return await act(data, folder);
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -10,8 +10,8 @@ import { clock, type Machine, pause, SystemSite } from "./system_site.ts";
 
 const refusal = cardRefusal();
 if (refusal !== undefined) console.log(`skipped: updates of the system: ${refusal}`);
-/** Pulls of the plug: each costs a boot of an emulated machine. */
-const CUTS = Number(Deno.env.get("SYSTEM_CUTS") ?? "3");
+/** Pulls of the plug, and bad systems: each costs minutes of an emulated machine. */
+const CUTS = Number(Deno.env.get("SYSTEM_CUTS") ?? "0");
 /** From the begin of a start to the pull: within it, or after the start's own time. */
 const CUT_MS_MAX = 110_000;
 
@@ -41,6 +41,9 @@ Deno.test({
           await site.opens(machine.reader);
         },
       );
+      if (CUTS === 0) {
+        return console.log("skipped: bad systems and cuts; SYSTEM_CUTS=20 makes them");
+      }
       await t.step("one whose kernel does not come up is gone with the next reset", async () => {
         await using machine = await site.on();
         const path = await site.release("0.3.0", spoilInitrd);
