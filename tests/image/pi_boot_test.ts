@@ -7,10 +7,11 @@ const BOOT = new URL("../../ota/image/boot", import.meta.url).pathname;
 
 async function card() {
   const folder = await Deno.makeTempDir({ prefix: "pi-boot-" });
-  for (const name of ["first", "tree", "slots/2", "slots/3", "data"]) {
+  for (const name of ["first", "slots/2", "slots/3", "data"]) {
     await Deno.mkdir(join(folder, name), { recursive: true });
   }
   await Deno.writeTextFile(join(folder, "first/autoboot.txt"), AUTOBOOT);
+  await Deno.writeTextFile(join(folder, "board"), "raspberrypi,3-model-b\0brcm,bcm2837\0");
   // A bundle has slot A's boot partition, whichever slot it is written to.
   for (const part of ["2", "3"]) {
     await Deno.writeTextFile(join(folder, "slots", part, "cmdline.txt"), piCommandLine("A"));
@@ -25,6 +26,7 @@ async function card() {
         env: {
           GATEHOUSE_BOOT_DATA: join(folder, "data"),
           GATEHOUSE_BOOT_TREE: join(folder, "tree"),
+          GATEHOUSE_BOOT_BOARD: join(folder, "board"),
           GATEHOUSE_BOOT_CMDLINE: join(folder, "cmdline"),
           GATEHOUSE_BOOT_REBOOT: join(folder, "reboot"),
           GATEHOUSE_BOOT_FIRST: join(folder, "first"),

@@ -132,8 +132,13 @@ async function firstBoot(card: string, machine: CardMachine): Promise<void> {
   assert.equal(await said("systemctl list-units --no-legend --plain '*getty*'"), "");
   const mib = Number(await said("df --output=size -m /data | tail -1"));
   assert.ok(mib > GROWN_MIB, `the data has ${mib} MiB: it did not grow`);
+  // Told that the board is a Pi, RAUC knows both slots, what runs and what stays.
+  const tree = "/sys/firmware/devicetree/base/compatible";
+  await guest.sh(`printf 'raspberrypi,4-model-b' >/run/board; mount --bind /run/board ${tree}`);
   const status = await said("rauc status --output-format=shell");
-  assert.match(status, /boot\.1/);
+  for (const word of ["boot.1", "RAUC_SYSTEM_BOOTED_BOOTNAME=A", "RAUC_BOOT_PRIMARY=rootfs.0"]) {
+    assert.ok(status.replaceAll("'", "").includes(word), status);
+  }
   assert.equal(
     await said("ls /dev/disk/by-partuuid | tr '\\n' ' '"),
     [1, 2, 3, 4, 5, 6, 7].map((n) => `47617465-0${n}`).join(" "),
