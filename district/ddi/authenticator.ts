@@ -25,8 +25,11 @@ export interface Caller {
 export const BODY = { bytesMax: 256 << 10, timeoutMs: 15_000 } as const;
 /** Wrong tokens and signatures from one address: enough for a school whose boxes were all set up wrongly. */
 const WRONG = { attempts: 60, spanMs: 60_000 } as const;
-/** Calls of one device: a fetch in small ranges fits, one that has run wild keeps nobody else waiting. */
+/** Calls of one device: one that has run wild keeps nobody else waiting. */
 const CALLS = { attempts: 600, spanMs: 60_000 } as const;
+/** Parts of published files: a system is read in ranges of some kilobytes, thousands of them. */
+const PARTS = { attempts: 12_000, spanMs: 60_000 } as const;
+const PART = /^\/[^?]*\/tuf\/targets\//;
 const ID = /^[A-Za-z0-9._:@-]{1,64}$/;
 const TOKEN = /^TargetToken ([A-Za-z0-9._~+/=-]{1,200})$/i;
 
@@ -40,6 +43,7 @@ export class Authenticator {
   readonly #nonces = new NonceMemory();
   readonly #wrong = new RateLimit(WRONG.attempts, WRONG.spanMs);
   readonly #calls = new RateLimit(CALLS.attempts, CALLS.spanMs);
+  readonly #parts = new RateLimit(PARTS.attempts, PARTS.spanMs);
 
   /** Knows nobody yet. */
   constructor(host: AuthenticatorHost) {
@@ -59,7 +63,8 @@ export class Authenticator {
       : await this.#byToken(id, request);
     const nowMs = this.#host.clock.monotonicMs();
     const isRight = !(caller instanceof Refusal);
-    const waitMs = isRight ? this.#calls.attempt(id, nowMs) : this.#wrong.attempt(address, nowMs);
+    const calls = PART.test(new URL(request.url).pathname) ? this.#parts : this.#calls;
+    const waitMs = isRight ? calls.attempt(id, nowMs) : this.#wrong.attempt(address, nowMs);
     if (isRight && waitMs === 0) return caller;
     if (!request.bodyUsed) await request.body?.cancel();
     if (waitMs > 0) {
