@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { createZstdDecompress } from "node:zlib";
-import { pipeline } from "node:stream/promises";
 
 /** Written and read at once; a whole number of every card's blocks. */
 const CHUNK_BYTES = 4 << 20;
@@ -98,85 +97,60 @@ async function wipe(file: Deno.FsFile, at: number, target: string): Promise<void
 async function writeBody(options: FlashOptions, file: Deno.FsFile) {
   const { facts, target, source, onProgress } = options;
   const [inImage, onCard] = [createHash("sha256"), createHash("sha256")];
-  let at = 0;
   const head = new Uint8Array(HEAD_BYTES);
-  await eachChunk(source, facts.image.bytes, async (chunk) => {
+  let at = 0;
+  for await (const chunk of chunksOf(source, facts.image.bytes)) {
     inImage.update(chunk);
-    const bytes = withSetup(chunk, at, options);
-    onCard.update(bytes);
-    if (at < HEAD_BYTES) {
-      head.set(bytes.subarray(0, HEAD_BYTES - at), at);
-      await writeAt(file, HEAD_BYTES, bytes.subarray(HEAD_BYTES - at), target);
-    } else await writeAt(file, at, bytes, target);
+    putSetup(chunk, at, options);
+    onCard.update(chunk);
+    const held = Math.min(Math.max(HEAD_BYTES - at, 0), chunk.length);
+    if (held > 0) head.set(chunk.subarray(0, held), at);
+    await writeAt(file, at + held, chunk.subarray(held), target);
     at += chunk.length;
     onProgress("writing", at);
-  });
+  }
   if (at !== facts.image.bytes || inImage.digest("hex") !== facts.image.sha256) {
     throw new FlashError(`${source} is damaged: it is not what its .json says; fetch it again`);
   }
   return { head, written: onCard.digest("hex") };
 }
 
-/** The chunk that stands at `at`, with the settings where they belong. */
-function withSetup(chunk: Uint8Array, at: number, { facts, setup }: FlashOptions): Uint8Array {
+/** Puts the settings where they belong, as far as that is in the chunk that stands at `at`. */
+function putSetup(chunk: Uint8Array, at: number, { facts, setup }: FlashOptions): void {
   const { offset } = facts.setup;
   const from = Math.max(offset, at);
   const to = Math.min(offset + setup.length, at + chunk.length);
-  if (from >= to) return chunk;
-  const bytes = chunk.slice();
-  bytes.set(setup.subarray(from - offset, to - offset), from - at);
-  return bytes;
+  if (from < to) chunk.set(setup.subarray(from - offset, to - offset), from - at);
 }
 
-/** Calls with each piece of the image, {@link CHUNK_BYTES} long but for the last. */
-async function eachChunk(
-  source: string,
-  bytesMax: number,
-  act: (chunk: Uint8Array) => Promise<void>,
-): Promise<void> {
-  let held: Uint8Array[] = [];
-  let count = 0;
-  let total = 0;
-  const give = async () => {
-    const chunk = new Uint8Array(count);
-    let at = 0;
-    for (const one of held) {
-      chunk.set(one, at);
-      at += one.length;
-    }
-    const whole = Math.min(CHUNK_BYTES, count);
-    await act(chunk.subarray(0, whole));
-    held = count > whole ? [chunk.subarray(whole)] : [];
-    count -= whole;
-  };
-  // What ends a pipeline from within comes out of it as "aborted".
-  let fault: FlashError | undefined;
-  const take = async (chunks: AsyncIterable<Uint8Array>) => {
-    try {
-      await taken(chunks);
-    } catch (error) {
-      if (error instanceof FlashError) fault = error;
-      throw error;
-    }
-  };
-  const taken = async (chunks: AsyncIterable<Uint8Array>) => {
-    for await (const chunk of chunks) {
-      total += chunk.length;
-      if (total > bytesMax) throw new FlashError(`${source} is longer than its .json says`);
-      held.push(chunk);
-      count += chunk.length;
-      while (count >= CHUNK_BYTES) await give();
-    }
-    if (count > 0) await give();
-  };
+/** The image in pieces of {@link CHUNK_BYTES} but for the last; each is good until the next one. */
+async function* chunksOf(source: string, bytesMax: number): AsyncGenerator<Uint8Array> {
+  const file = createReadStream(source);
+  const image = source.endsWith(".zst") ? file.pipe(createZstdDecompress()) : file;
+  file.once("error", (cause) => image.destroy(cause));
+  const chunk = new Uint8Array(CHUNK_BYTES);
+  let [held, total] = [0, 0];
   try {
-    if (source.endsWith(".zst")) {
-      await pipeline(createReadStream(source), createZstdDecompress(), take);
-    } else await pipeline(createReadStream(source), take);
+    for await (const piece of image as AsyncIterable<Uint8Array>) {
+      total += piece.length;
+      if (total > bytesMax) throw new FlashError(`${source} is longer than its .json says`);
+      for (let at = 0; at < piece.length;) {
+        const part = piece.subarray(at, at + CHUNK_BYTES - held);
+        chunk.set(part, held);
+        held += part.length;
+        at += part.length;
+        if (held < CHUNK_BYTES) continue;
+        yield chunk;
+        held = 0;
+      }
+    }
   } catch (cause) {
-    throw fault ??
-      new FlashError(`${source} cannot be read: ${(cause as Error).message}`, { cause });
+    if (cause instanceof FlashError) throw cause;
+    throw new FlashError(`${source} cannot be read: ${(cause as Error).message}`, { cause });
+  } finally {
+    file.destroy();
   }
+  if (held > 0) yield chunk.subarray(0, held);
 }
 
 async function writeAt(
