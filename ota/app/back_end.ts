@@ -1,16 +1,12 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type Clock, HalError, syncFolder } from "../../hal/mod.ts";
+import { type Clock, syncFolder } from "../../hal/mod.ts";
 import { type BackEnd, UpdateFault } from "../agent/back_end.ts";
 import type { Wanted } from "../agent/machine.ts";
+import { releaseOf, withFaults } from "../agent/release.ts";
 import { download } from "../fetch/mod.ts";
 import { type AppRelease, parseAppRelease } from "../manifest/mod.ts";
-import {
-  type RepositorySource,
-  type TrustedTarget,
-  TrustError,
-  type UpdateTrust,
-} from "../trust/mod.ts";
+import type { RepositorySource, TrustedTarget, UpdateTrust } from "../trust/mod.ts";
 import type { AppSlots } from "./slots.ts";
 import type { Tools } from "./tools.ts";
 
@@ -61,13 +57,13 @@ export class AppBackEnd implements BackEnd {
   async fetch(wanted: Wanted, signal: AbortSignal): Promise<void> {
     const { slots, trust, dir, tools, arch } = this.#options;
     if (slots.has(wanted.sha256)) return;
-    await this.#faults(() =>
+    await withFaults(() =>
       trust.look(signal, async (view) => {
-        const target = await view.target(wanted.path);
-        if (target === undefined || target.sha256 !== wanted.sha256) {
-          throw new UpdateFault("refused", `${wanted.path} is not in the repository`, true);
+        const { target, release } = await releaseOf(view, wanted, parseAppRelease);
+        if (release.arch !== "any" && release.arch !== arch) {
+          const why = `${target.path} is for ${release.arch}, not ${arch}`;
+          throw new UpdateFault("refused", why, true);
         }
-        const release = releaseOf(target, arch);
         await this.#mustFit(release.tar.bytes * 2 + target.lengthBytes);
         const tar = this.#tar(wanted.sha256);
         if (await hashOf(tar) === release.tar.sha256) return;
@@ -92,7 +88,7 @@ export class AppBackEnd implements BackEnd {
   async stage(wanted: Wanted, signal: AbortSignal): Promise<void> {
     const { slots, tools } = this.#options;
     if (slots.has(wanted.sha256)) return;
-    await this.#faults(async () => {
+    await withFaults(async () => {
       const folder = slots.folder(wanted.sha256);
       const part = `${folder}.part`;
       await Deno.remove(part, { recursive: true }).catch(() => {});
@@ -198,43 +194,6 @@ export class AppBackEnd implements BackEnd {
       false,
     );
   }
-
-  async #faults(act: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    try {
-      await act();
-    } catch (cause) {
-      signal.throwIfAborted();
-      if (cause instanceof UpdateFault) throw cause;
-      if (cause instanceof TrustError) {
-        const reason = cause.kind === "store"
-          ? "no-space"
-          : cause.kind === "refused" || cause.kind === "expired"
-          ? "refused"
-          : "unreachable";
-        throw new UpdateFault(reason, cause.message, false, { cause });
-      }
-      const reason = cause instanceof HalError ? "spoilt" : "internal";
-      throw new UpdateFault(reason, (cause as Error).message, false, { cause });
-    }
-  }
-}
-
-function releaseOf(target: TrustedTarget, arch: "x64" | "arm64"): AppRelease {
-  let release: AppRelease;
-  try {
-    release = parseAppRelease(target.custom);
-  } catch (cause) {
-    throw new UpdateFault(
-      "refused",
-      `${target.path}: this box does not understand its description: ${(cause as Error).message}`,
-      true,
-      { cause },
-    );
-  }
-  if (release.arch !== "any" && release.arch !== arch) {
-    throw new UpdateFault("refused", `${target.path} is for ${release.arch}, not ${arch}`, true);
-  }
-  return release;
 }
 
 async function hashOf(path: string): Promise<string | undefined> {

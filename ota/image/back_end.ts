@@ -1,15 +1,11 @@
 import { join } from "node:path";
 import * as v from "valibot";
-import { type Clock, HalError, writeFileDurably } from "../../hal/mod.ts";
+import { type Clock, writeFileDurably } from "../../hal/mod.ts";
 import { type BackEnd, UpdateFault } from "../agent/back_end.ts";
 import type { Wanted } from "../agent/machine.ts";
-import { type ImageRelease, parseImageRelease } from "../manifest/mod.ts";
-import {
-  type RepositorySource,
-  type TrustedTarget,
-  TrustError,
-  type UpdateTrust,
-} from "../trust/mod.ts";
+import { releaseOf, withFaults } from "../agent/release.ts";
+import { parseImageRelease } from "../manifest/mod.ts";
+import type { RepositorySource, UpdateTrust } from "../trust/mod.ts";
 import { serveBundle, type ServedBundle } from "./bundle_server.ts";
 import type { SlotName, SystemRauc, SystemStatus } from "./rauc.ts";
 
@@ -85,14 +81,16 @@ export class ImageBackEnd implements BackEnd {
   async fetch(wanted: Wanted, signal: AbortSignal): Promise<void> {
     if (this.#notes[this.#idle] === wanted.sha256) return;
     const { trust, source, clock, rauc, bytesPerSecondMax, onInstalled } = this.#options;
-    await this.#faults(async () => {
-      const { target, release } = await trust.look(signal, async (view) => {
-        const target = await view.target(wanted.path);
-        if (target === undefined || target.sha256 !== wanted.sha256) {
-          throw new UpdateFault("refused", `${wanted.path} is not in the repository`, true);
-        }
-        return { target, release: releaseOf(target, this.#options.status.compatible) };
-      });
+    await withFaults(async () => {
+      const { target, release } = await trust.look(
+        signal,
+        (view) => releaseOf(view, wanted, parseImageRelease),
+      );
+      const { compatible } = this.#options.status;
+      if (release.compatible !== compatible) {
+        const why = `${target.path} is for ${release.compatible}, not ${compatible}`;
+        throw new UpdateFault("refused", why, true);
+      }
       const { booted, next } = await rauc.status();
       if (booted !== next) {
         throw new UpdateFault("internal", "a system is on trial; it has to end first", false);
@@ -166,23 +164,6 @@ export class ImageBackEnd implements BackEnd {
     writeFileDurably(this.#file, text);
     this.#notes = v.parse(NotesSchema, JSON.parse(text));
   }
-
-  async #faults(act: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    try {
-      await act();
-    } catch (cause) {
-      signal.throwIfAborted();
-      if (cause instanceof UpdateFault) throw cause;
-      const { message } = cause as Error;
-      if (cause instanceof TrustError) {
-        const refused = cause.kind === "refused" || cause.kind === "expired";
-        const reason = cause.kind === "store" ? "no-space" : refused ? "refused" : "unreachable";
-        throw new UpdateFault(reason, message, false, { cause });
-      }
-      const reason = cause instanceof HalError ? "spoilt" : "internal";
-      throw new UpdateFault(reason, message, false, { cause });
-    }
-  }
 }
 
 /** What is missing or spoilt is forgotten: the slot is written anew then. */
@@ -193,23 +174,4 @@ function readNotes(file: string): Notes {
   } catch {
     return {};
   }
-}
-
-function releaseOf(target: TrustedTarget, compatible: string): ImageRelease {
-  let release: ImageRelease;
-  try {
-    release = parseImageRelease(target.custom);
-  } catch (cause) {
-    throw new UpdateFault(
-      "refused",
-      `${target.path}: this box does not understand its description: ${(cause as Error).message}`,
-      true,
-      { cause },
-    );
-  }
-  if (release.compatible !== compatible) {
-    const message = `${target.path} is for ${release.compatible}, not ${compatible}`;
-    throw new UpdateFault("refused", message, true);
-  }
-  return release;
 }
