@@ -29,7 +29,6 @@ const WRONG = { attempts: 60, spanMs: 60_000 } as const;
 const CALLS = { attempts: 600, spanMs: 60_000 } as const;
 /** Parts of published files: a system is read in ranges of some kilobytes, thousands of them. */
 const PARTS = { attempts: 12_000, spanMs: 60_000 } as const;
-const PART = /^\/[^?]*\/tuf\/targets\//;
 const ID = /^[A-Za-z0-9._:@-]{1,64}$/;
 const TOKEN = /^TargetToken ([A-Za-z0-9._~+/=-]{1,200})$/i;
 
@@ -52,18 +51,23 @@ export class Authenticator {
 
   /**
    * Who calls as `id`. The same answer for a stranger and for a wrong token: ids are no secret,
-   * which exist is.
+   * which exist is. `isPart`: it asks for a part of a published file.
    *
    * @throws {@link Refusal} 401 or 429
    */
-  async caller(id: string, request: Request, address: string): Promise<Caller> {
+  async caller(
+    id: string,
+    request: Request,
+    address: string,
+    isPart: boolean,
+  ): Promise<Caller> {
     const isSigned = request.headers.has("signature-input");
     const caller = isSigned
       ? await this.#bySignature(id, request)
       : await this.#byToken(id, request);
     const nowMs = this.#host.clock.monotonicMs();
     const isRight = !(caller instanceof Refusal);
-    const calls = PART.test(new URL(request.url).pathname) ? this.#parts : this.#calls;
+    const calls = isPart ? this.#parts : this.#calls;
     const waitMs = isRight ? calls.attempt(id, nowMs) : this.#wrong.attempt(address, nowMs);
     if (isRight && waitMs === 0) return caller;
     if (!request.bodyUsed) await request.body?.cancel();

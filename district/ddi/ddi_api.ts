@@ -75,10 +75,11 @@ export class DdiApi {
     const { pathname, origin } = new URL(request.url);
     const [rawId = "", ...rest] = pathname.slice(DDI_PREFIX.length).split("/");
     const id = decode(rawId);
-    const caller = await this.#authenticator.caller(id, request, address);
+    const [what, number, third, filename] = rest;
+    const isPart = what === "tuf" && number === "targets";
+    const caller = await this.#authenticator.caller(id, request, address, isPart);
     const base = `${origin}${DDI_PREFIX}${encodeURIComponent(id)}`;
     const call: Call = { request, ...caller, base };
-    const [what, number, third, filename] = rest;
     if (what === "tuf" && (request.method === "GET" || request.method === "HEAD")) {
       return await this.#published(request, rest.slice(1).map(decode).join("/"));
     }

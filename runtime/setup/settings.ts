@@ -137,7 +137,9 @@ export interface Setup {
  */
 export function parseSetup(text: string, file: string): Setup | undefined {
   if (new TextEncoder().encode(text).length > SETUP_BYTES) {
-    throw new SetupError(`${file}: more than ${SETUP_BYTES} bytes`);
+    throw new SetupError(
+      `${file}: more than ${SETUP_BYTES} bytes; delete the spaces at its end`,
+    );
   }
   let raw: unknown;
   try {
