@@ -6,14 +6,11 @@ const ENVIRONMENT = {
   DEBIAN_FRONTEND: "noninteractive",
 } as const;
 
-/** How this machine reaches packages is its own matter. */
+/** How this machine reaches packages, and whom it trusts for them, is its own matter. */
 const PASSED_ON = [
-  "http_proxy",
-  "https_proxy",
-  "no_proxy",
-  "npm_config_registry",
-  "HOME",
-  "DENO_DIR",
+  ...["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"],
+  ...["npm_config_registry", "HOME", "DENO_DIR"],
+  ...["DENO_CERT", "DENO_TLS_CA_STORE", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"],
 ];
 
 function environment(): Record<string, string> {
