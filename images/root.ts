@@ -27,7 +27,11 @@ export const COMPATIBLE: Readonly<Record<Arch, string>> = {
   arm64: "gatehouse-pi",
 };
 const SUITE = "trixie";
-const MIRROR = "http://deb.debian.org/debian";
+/** Debian as released, and what its security team has mended since. */
+const MIRRORS: Readonly<Record<string, string>> = {
+  [SUITE]: "http://deb.debian.org/debian",
+  [`${SUITE}-security`]: "http://deb.debian.org/debian-security",
+};
 /** What is not in Debian's `minbase` already. */
 const PACKAGES: readonly string[] = [
   ...[
@@ -53,7 +57,7 @@ const KERNEL: Readonly<Record<Arch, readonly string[]>> = {
 };
 const COMPONENTS: Readonly<Record<Arch, string>> = {
   amd64: "main",
-  arm64: "main,non-free-firmware",
+  arm64: "main non-free-firmware",
 };
 /** Drivers that the kernel needs to find its root. */
 const BOOT_MODULES: Readonly<Record<Arch, readonly string[]>> = {
@@ -91,24 +95,28 @@ export async function makeBaseTar(arch: Arch, tar: string, epochS: number): Prom
       "--variant=minbase",
       "--format=tar",
       `--architectures=${arch}`,
-      `--components=${COMPONENTS[arch]}`,
       `--include=${[...PACKAGES, ...KERNEL[arch]].join(",")}`,
       "--dpkgopt=path-exclude=/usr/share/man/*",
       "--dpkgopt=path-exclude=/usr/share/locale/*",
       '--aptopt=Acquire::Retries "3"',
       SUITE,
       `${tar}.new`,
-      MIRROR,
-    ].map((word) => word),
+      ...sources(arch),
+    ],
     // The image makes an initial RAM disk of its own; one for every machine takes minutes in emulation.
     { env: { SOURCE_DATE_EPOCH: String(epochS), INITRD: "No" } },
   );
   await Deno.rename(`${tar}.new`, tar);
 }
 
+/** Where apt finds packages. */
+function sources(arch: Arch): string[] {
+  return Object.entries(MIRRORS).map(([suite, url]) => `deb ${url} ${suite} ${COMPONENTS[arch]}`);
+}
+
 /** What decides the base: it is made anew when this changes. */
 export function baseKey(arch: Arch): string {
-  return JSON.stringify([SUITE, MIRROR, PACKAGES, KERNEL[arch]]);
+  return JSON.stringify([sources(arch), PACKAGES, KERNEL[arch]]);
 }
 
 /** Lays out the root file system, with the application in it, and its initial RAM disk. */
