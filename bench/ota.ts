@@ -6,7 +6,7 @@
  */
 import { join } from "node:path";
 import { UpdateSite } from "../tests/ota/site.ts";
-import { packBundle, packDelta } from "../ota/app/mod.ts";
+import { type Bundle, packBundle, packDelta } from "../ota/app/mod.ts";
 import { linuxClock } from "../hal/linux/mod.ts";
 import type { BenchRow } from "./row.ts";
 
@@ -66,8 +66,7 @@ async function peakOf(program: string, args: readonly string[]): Promise<number>
   );
 }
 
-async function sizes(folder: string, laid: string): Promise<BenchRow[]> {
-  const now = await packBundle(laid, join(folder, "now"));
+async function sizes(folder: string, now: Bundle): Promise<BenchRow[]> {
   const whole = Deno.statSync(now.packed).size;
   const rows: BenchRow[] = [];
   for (const [name, changes] of Object.entries(CHANGES)) {
@@ -162,10 +161,10 @@ async function update(laid: string): Promise<BenchRow[]> {
   }];
 }
 
-/** What lays out a whole system needs every permission, so it is a program of its own. */
-async function system(folder: string): Promise<BenchRow[]> {
-  const program = ["run", "--allow-all", "--frozen", "--cached-only", "bench/ota_system.ts"];
-  return JSON.parse(await run(Deno.execPath(), [...program, folder]));
+/** What needs every permission is a program of its own: it prints its rows. */
+async function program(name: string, argument: string): Promise<BenchRow[]> {
+  const flags = ["run", "--allow-all", "--frozen", "--cached-only"];
+  return JSON.parse(await run(Deno.execPath(), [...flags, `bench/${name}.ts`, argument]));
 }
 
 /** `gatehouse bench ota`. */
@@ -173,7 +172,13 @@ export async function benchOta(): Promise<BenchRow[]> {
   const folder = await Deno.makeTempDir({ prefix: "gatehouse-bench-ota-" });
   try {
     const laid = await layOut(folder, await run("git", ["rev-parse", "HEAD"]));
-    return [...await sizes(folder, laid), ...await update(laid), ...await system(folder)];
+    const now = await packBundle(laid, join(folder, "now"));
+    return [
+      ...await sizes(folder, now),
+      ...await update(laid),
+      ...await program("ota_lan", now.packed),
+      ...await program("ota_system", folder),
+    ];
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -7,6 +7,7 @@ import { releaseOf, withFaults } from "../agent/release.ts";
 import { download } from "../fetch/mod.ts";
 import { type AppRelease, parseAppRelease } from "../manifest/mod.ts";
 import type { RepositorySource, TrustedTarget, UpdateTrust } from "../trust/mod.ts";
+import type { Neighbours } from "../neighbours/mod.ts";
 import type { AppSlots } from "./slots.ts";
 import type { Tools } from "./tools.ts";
 
@@ -25,6 +26,8 @@ export interface AppBackEndOptions {
   /** Asks for a new start of the box. */
   readonly restart: () => Promise<void>;
   readonly bytesPerSecondMax?: number;
+  /** Who may have a file nearer than the source. */
+  readonly neighbours?: Neighbours;
 }
 
 /** Bytes left free on the disk beside what an update needs: the journal goes on meanwhile. */
@@ -179,9 +182,10 @@ export class AppBackEnd implements BackEnd {
   }
 
   async #download(target: TrustedTarget, file: string, signal: AbortSignal): Promise<void> {
-    const { source, clock, bytesPerSecondMax } = this.#options;
+    const { source, clock, bytesPerSecondMax, neighbours } = this.#options;
     const limit = bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax };
-    await download(target, { source, clock, file, ...limit }, signal);
+    const fetch = () => download(target, { source, clock, file, ...limit }, signal);
+    await (neighbours?.bring(target, file, fetch, signal) ?? fetch());
   }
 
   async #mustFit(bytes: number): Promise<void> {

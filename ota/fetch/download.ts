@@ -17,6 +17,8 @@ export interface DownloadOptions {
   readonly file: string;
   /** The most that is taken a second, in bytes; unbounded without it. */
   readonly bytesPerSecondMax?: number;
+  /** The most that it may last, in ms; unbounded without it, as long as bytes come. */
+  readonly wholeMsMax?: number;
   /** Told how much there is. */
   readonly onProgress?: (bytes: number) => void;
 }
@@ -69,14 +71,14 @@ export async function download(
 
 async function fetchRest(
   target: TrustedTarget,
-  { source, clock, bytesPerSecondMax, onProgress }: DownloadOptions,
+  { source, clock, bytesPerSecondMax, wholeMsMax, onProgress }: DownloadOptions,
   out: Deno.FsFile,
   hash: Hash,
   from: number,
   signal: AbortSignal,
 ): Promise<number> {
   const path = pathOf(target);
-  using watch = new Watch(target.path, clock, signal);
+  using watch = new Watch(target.path, clock, signal, wholeMsMax);
   const { status, body } = await heard(target, watch.wait(source.get(path, watch.signal, from)));
   // Who knows no ranges begins again; it is skipped over, since the hash has seen it.
   let skip = status === 200 ? from : 0;

@@ -4,6 +4,7 @@ import { linuxClock } from "../../hal/linux/mod.ts";
 import { AppBackEnd, AppSlots, SYSTEM_TOOLS } from "../../ota/app/mod.ts";
 import { DdiClient, type DistrictCalls } from "../../ota/ddi/mod.ts";
 import { ImageBackEnd, SYSTEM_RAUC } from "../../ota/image/mod.ts";
+import { Neighbours } from "../../ota/neighbours/mod.ts";
 import { TimeFloor, UpdateTrust } from "../../ota/trust/mod.ts";
 import { HealthGate, type Payload, Updater } from "../../ota/updater/mod.ts";
 import {
@@ -39,6 +40,8 @@ after each switch: whatever started it starts it again, from the release that is
   --steady SECONDS    and it has to stay well for so long; default 60
   --poll SECONDS      asks at least so often; default as the district wishes
   --rate BYTES        takes at most so many bytes a second
+  --neighbours PORT   gives boxes of the same network what it has fetched, at PORT, and takes from
+                      them what they have: the district's line carries it once
 
 Exit codes: 0 stopped as asked or after a switch, 1 it cannot run, 2 bad usage.
 `;
@@ -64,6 +67,7 @@ export async function updaterCommand(args: string[], signal: AbortSignal): Promi
     steady: { type: "string" },
     poll: { type: "string" },
     rate: { type: "string" },
+    neighbours: { type: "string" },
   }, HELP);
   if (parsed === undefined) return EXIT.ok;
   const { values } = parsed;
@@ -82,6 +86,7 @@ export async function updaterCommand(args: string[], signal: AbortSignal): Promi
     steadyMs: milliseconds(values.steady, "--steady"),
     pollMsMax: milliseconds(values.poll, "--poll"),
     bytesPerSecondMax: number(values.rate, "--rate"),
+    sharePort: port(values.neighbours),
   };
   const clock = linuxClock();
   const encoder = new TextEncoder();
@@ -120,6 +125,7 @@ interface Settings {
   readonly steadyMs: number | undefined;
   readonly pollMsMax: number | undefined;
   readonly bytesPerSecondMax: number | undefined;
+  readonly sharePort: number | undefined;
 }
 
 async function runUpdater(
@@ -148,7 +154,8 @@ async function runUpdater(
     log.info("leaving for the next release");
     leave.abort();
   };
-  const parts = { trust, ddi, clock, log };
+  await using neighbours = openNeighbours(settings, clock, log);
+  const parts = { trust, ddi, clock, log, neighbours };
   const { app, backEnd } = appPayload(settings, { ...parts, restart: leaving(settings.restart) });
   const system = settings.system
     ? await systemPayload(settings, { ...parts, restart: leaving(settings.reboot) })
@@ -185,6 +192,29 @@ interface PayloadParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly restart: () => Promise<void>;
+  readonly neighbours: Neighbours | undefined;
+}
+
+/** Without them a box is as well, and takes everything from the district. */
+function openNeighbours(
+  { updates, sharePort, bytesPerSecondMax }: Settings,
+  clock: Clock,
+  log: Log,
+): Neighbours | undefined {
+  if (sharePort === undefined) return undefined;
+  try {
+    return Neighbours.open({
+      dir: join(updates, "shared"),
+      port: sharePort,
+      clock,
+      random: Math.random,
+      log: (message, fields) => log.info(message, fields),
+      ...bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax },
+    });
+  } catch (error) {
+    log.warn("nothing is shared with neighbours", { port: sharePort, cause: String(error) });
+    return undefined;
+  }
 }
 
 /** The application, as {@link AppBackEnd} installs it, behind the box's health gate. */
@@ -193,7 +223,7 @@ function appPayload(
   parts: PayloadParts,
 ): { readonly app: Payload; readonly backEnd: AppBackEnd } {
   const { updates, bytesPerSecondMax } = settings;
-  const { trust, ddi, clock, restart } = parts;
+  const { trust, ddi, clock, restart, neighbours } = parts;
   const slot = Deno.env.get("GATEHOUSE_SLOT") ?? "";
   const slots = new AppSlots(settings.app);
   const backEnd = new AppBackEnd({
@@ -207,6 +237,7 @@ function appPayload(
     tools: SYSTEM_TOOLS,
     restart,
     ...bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax },
+    ...neighbours === undefined ? {} : { neighbours },
   });
   const gate = healthGate(settings, "before.json", clock);
   const app: Payload = {
@@ -321,6 +352,13 @@ function number(text: string | undefined, option: string): number | undefined {
   const value = Number(text);
   if (!(value > 0) || value > 1e9) throw new UsageError(`${option}: expected a number above 0`);
   return value;
+}
+
+function port(text: string | undefined): number | undefined {
+  const value = number(text, "--neighbours");
+  if (value === undefined) return undefined;
+  if (Number.isInteger(value) && value <= 65_535) return value;
+  throw new UsageError("--neighbours: expected a port, 1 to 65535");
 }
 
 function milliseconds(text: string | undefined, option: string): number | undefined {

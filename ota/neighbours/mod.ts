@@ -1,0 +1,6 @@
+/**
+ * Boxes of one network that give each other updates.
+ *
+ * @module
+ */
+export { Neighbours, type NeighboursOptions } from "./neighbours.ts";
