@@ -33,6 +33,7 @@
  * | `POST /api/rollouts/:id/pause` | → {@link RolloutView}; 409 with why not |
  * | `POST /api/rollouts/:id/resume` | → {@link RolloutView}; 409 with why not |
  * | `POST /api/rollouts/:id/abort` | → {@link RolloutView}; 409 with why not |
+ * | `POST /api/rollouts/:id/roll-back` | → {@link RollBackView}; 409 with why not |
  * | `GET /api/rollouts/:id/targets?after=&state=&limit=` | → {@link TargetView}[], at most 1,000 |
  *
  * Each call but the first needs the session's cookie; calls that change something also need the
@@ -258,6 +259,14 @@ export interface WindowView {
   }[];
   /** Dates without a switch, `YYYY-MM-DD`. */
   readonly notOn: readonly string[];
+}
+
+/** What takes a rollout back. */
+export interface RollBackView {
+  /** One for each release that boxes had before; they run. */
+  readonly rollouts: readonly RolloutView[];
+  /** Boxes of which no earlier release is known, or that is not published any more. */
+  readonly left: readonly string[];
 }
 
 /** A rollout and how far it is. */

@@ -11,6 +11,7 @@ import type {
   PublishedView,
   ReleaseRequest,
   ReleaseView,
+  RollBackView,
   RolloutRequest,
   RolloutView,
   TargetFilter,
@@ -179,6 +180,12 @@ export const RolloutSchema: v.GenericSchema<unknown, RolloutView> = v.strictObje
   audit: optional(
     v.array(v.strictObject({ atMs: count, operator: v.string(), what: v.string() })),
   ),
+});
+
+/** Describes {@link RollBackView}. */
+export const RollBackSchema: v.GenericSchema<unknown, RollBackView> = v.strictObject({
+  rollouts: v.array(RolloutSchema),
+  left: v.array(v.string()),
 });
 
 /** Describes a list of {@link RolloutView}. */

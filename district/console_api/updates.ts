@@ -116,6 +116,16 @@ export function updateRoutes(app: Hono<ConsoleEnv>, host: UpdateRoutesHost): voi
       return answer(c, rows.map(targetView));
     },
   );
+  app.post(
+    "/api/rollouts/:id/roll-back",
+    describe("Ends a rollout and brings its boxes back", schemas.RollBackSchema),
+    async (c) => {
+      const back = await updates.rollBack(idOf(c), c.get("session").username);
+      if (typeof back === "string") return apiError(c, 409, "conflict", back);
+      const view = { rollouts: back.rollouts.map((row) => rolloutView(row)), left: back.left };
+      return answer(c, view);
+    },
+  );
   for (const verb of VERBS) {
     app.post(
       `/api/rollouts/:id/${verb}`,

@@ -274,6 +274,40 @@ Deno.test("a device that has run wild is slowed down, and no other one", async (
   assert.equal((await calm.request("GET", "")).status, 200);
 });
 
+Deno.test("a rollout taken back gives a client what it had before", async () => {
+  await using at = await opened();
+  const [one, other] = [await at.desk.client("gate-1"), await at.desk.client("gate-2")];
+  const installs = async (client: DdiClient) => {
+    const { deploymentBase } = await client.poll();
+    const { json } = await client.request("GET", deploymentBase!);
+    await client.request("POST", `${deploymentBase}/feedback`, feedback("closed", "success"));
+    return json.deployment.chunks[0].name;
+  };
+  await at.desk.rollout(PATH);
+  await installs(one);
+  await installs(other);
+  const next = "os/1.3.0/gate.swu";
+  layOut(at.test.dataDir, next, "another", "1.3.0", true);
+  await at.desk.ok("li", "POST", "releases", { path: next });
+  const { id } = await at.desk.rollout(next);
+  const back = () => at.desk.call("wang", "POST", `rollouts/${id}/roll-back`);
+  assert.deepEqual([
+    (await back()).status,
+    (await at.desk.call("li", "POST", "rollouts/99/roll-back")).status,
+  ], [409, 404]);
+  assert.equal(await installs(one), next);
+  const { status, body } = await back();
+  assert.equal(status, 200);
+  assert.deepEqual([body.rollouts.length, body.rollouts[0].status, body.left], [1, "running", []]);
+  assert.deepEqual([body.rollouts[0].release, body.rollouts[0].groups[0].boxes], [PATH, 1]);
+  assert.equal(await installs(one), PATH);
+  assert.equal((await other.poll()).deploymentBase, undefined);
+  const view = await at.desk.ok("li", "GET", `rollouts/${body.rollouts[0].id}`);
+  assert.equal(view.status, "finished");
+  at.test.cookie = "";
+  assert.equal((await at.test.call("POST", `rollouts/${id}/roll-back`, {})).status, 401);
+});
+
 Deno.test("the console says why a rollout cannot be made or moved", async () => {
   await using at = await opened();
   await at.desk.client("gate-1", { school: "north" });

@@ -50,6 +50,8 @@ export interface Rollout {
   readonly forgiven: number;
   /** When devices may switch; without it at any time. */
   readonly window?: RolloutWindow;
+  /** The rollout that this one takes back. */
+  readonly takesBack?: number;
 }
 
 /** What happens to a rollout. `by` is an operator's name. */
@@ -104,6 +106,15 @@ export function newRollout(
     counts: groups.map(() => ({ installed: 0, failed: 0 })),
     forgiven: 0,
   };
+}
+
+/**
+ * A rollout that takes rollout `id` back, begun: what it brings was approved once, and ran.
+ *
+ * @throws RangeError as {@link newRollout}
+ */
+export function takingBack(id: number, by: string, group: GroupPlan): Rollout {
+  return { ...newRollout(by, [group]), status: { at: "running", group: 0 }, takesBack: id };
 }
 
 /** The last group whose boxes may be offered the update now; -1 when nobody's may. */

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import type { Clock } from "../../hal/mod.ts";
 import type { RolloutRequest } from "../api/types.ts";
 import { DistrictError } from "../errors.ts";
-import type { DistrictStore, RolloutRow } from "../store/contract.ts";
+import type { DistrictStore, RollBackOutcome, RolloutRow } from "../store/contract.ts";
 import type { RolloutEvent } from "./machine.ts";
 import { planGroups } from "./plan.ts";
 import type { UpdateRepository } from "./repository.ts";
@@ -111,6 +111,29 @@ export class Updates {
     if (!step.ok) return step.why;
     await this.#audit(operator, `rollout.${verb}`, String(id));
     return step.row;
+  }
+
+  /**
+   * Takes a rollout back: boxes that it reached get what they had before. @returns the rollouts that do
+   * it, and which boxes they leave; or why it cannot be. @throws {@link DistrictError} `not-found`
+   */
+  async rollBack(
+    id: number,
+    operator: string,
+  ): Promise<Extract<RollBackOutcome, { ok: true }> | string> {
+    const { store, clock, repository } = this.#host;
+    const releases = new Map((await store.rollouts.releases()).map((each) => [each.path, each]));
+    const published = (await repository.targets())
+      .filter(({ path, sha256 }) => releases.get(path)?.sha256 === sha256)
+      .map(({ path }) => path);
+    const nowMs = clock.wallMs();
+    const outcome = await store.rollouts.rollBack(id, operator, new Set(published), nowMs);
+    if (outcome === undefined) throw new DistrictError("not-found", `there is no rollout ${id}`);
+    if (!outcome.ok) return outcome.why;
+    const { rollouts, left } = outcome;
+    const how = `${id} by ${rollouts.map((back) => back.id).join(", ")}; ${left.length} left`;
+    await this.#audit(operator, "rollout.roll-back", how);
+    return outcome;
   }
 
   async #audit(operator: string, action: string, detail: string): Promise<void> {

@@ -91,6 +91,17 @@ export type StepOutcome =
   | { readonly ok: true; readonly row: RolloutRow; readonly audit: readonly AuditLine[] }
   | { readonly ok: false; readonly why: string };
 
+/** What became of taking a rollout back. */
+export type RollBackOutcome =
+  | {
+    readonly ok: true;
+    /** One for each release that boxes had before; they run. */
+    readonly rollouts: readonly RolloutRow[];
+    /** Boxes of which no earlier release is known, or that is not published any more. */
+    readonly left: readonly string[];
+  }
+  | { readonly ok: false; readonly why: string };
+
 /** What a target has to do now. */
 export interface Offer {
   readonly actionId: number;
@@ -157,6 +168,18 @@ export interface RolloutStore {
     event: Exclude<RolloutEvent, { kind: "outcome" }>,
     nowMs: number,
   ): Promise<StepOutcome | undefined>;
+  /**
+   * Ends a rollout and offers each box that it reached what that box had installed before, of the same
+   * kind: in rollouts of their own that run at once. Boxes that have something newer, that failed and so
+   * are back already, or that a rollout takes back already are left alone. `published` are the paths that
+   * can be had. `undefined`: no such rollout.
+   */
+  rollBack(
+    id: number,
+    by: string,
+    published: ReadonlySet<string>,
+    nowMs: number,
+  ): Promise<RollBackOutcome | undefined>;
   /** A rollout's targets after `afterActionId`, in the order of their actions. */
   targets(
     query: {

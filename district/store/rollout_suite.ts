@@ -199,6 +199,121 @@ export function testRolloutStore(name: string, open: () => Promise<DistrictStore
     assert.deepEqual((await rollouts.rollouts(9)).map(({ id }) => id), [second, first]);
   });
 
+  /** Rolls `path` out to `ids`; each is offered it and tells `report`, where there is one. */
+  const rolled = async (
+    rollouts: RolloutStore,
+    path: string,
+    ids: readonly string[],
+    report?: TargetReport,
+  ): Promise<number> => {
+    const [kind = "", version = ""] = path.split("/");
+    await rollouts.addRelease({ ...RELEASE, path, kind, version });
+    const groups = [group(ids)];
+    const draft = { name: version, releasePath: path, createdBy: "li", groups };
+    const id = await rollouts.addRollout(draft, NOW_MS);
+    await rollouts.stepRollout(id, { kind: "submit", by: "li" }, NOW_MS);
+    await rollouts.stepRollout(id, { kind: "approve", by: "wang" }, NOW_MS);
+    if (report !== undefined) { for (const gate of ids) await tells(rollouts, gate, report); }
+    return id;
+  };
+  const ALL = new Set(["app/1.2.3/gatehouse.tar.zst", "app/1/a", "app/2/a", "app/3/a", "os/9/o"]);
+  const offered = async (rollouts: RolloutStore, gate: string) =>
+    (await rollouts.offer(gate, NOW_MS))?.release.path;
+
+  test("a rollout taken back brings each box to what that box had", async (rollouts) => {
+    await running(rollouts, [group(gates(1, 6))]);
+    for (const gate of gates(1, 5)) await tells(rollouts, gate, INSTALLED);
+    await rolled(rollouts, "os/9/o", gates(1, 5), INSTALLED);
+    await rolled(rollouts, "app/1/a", gates(2, 2), INSTALLED);
+    const id = await rolled(rollouts, "app/2/a", gates(1, 5));
+    await tells(rollouts, "gate-1", INSTALLED);
+    await tells(rollouts, "gate-2", INSTALLED);
+    await tells(rollouts, "gate-3", FAILED);
+    await tells(rollouts, "gate-4", { kind: "progress" });
+    const outcome = (await rollouts.rollBack(id, "wang", ALL, NOW_MS))!;
+    assert.ok(outcome.ok);
+    assert.deepEqual(outcome.left, []);
+    assert.deepEqual(
+      outcome.rollouts.map(({ releasePath, rollout }) => [
+        releasePath,
+        rollout.groups[0]!.boxes,
+        rollout.status.at,
+        rollout.takesBack,
+        rollout.createdBy,
+      ]),
+      [
+        [RELEASE.path, 2, "running", id, "wang"],
+        ["app/1/a", 1, "running", id, "wang"],
+      ],
+    );
+    assert.equal((await rollouts.rollout(id))!.rollout.status.at, "aborted");
+    assert.equal(await offered(rollouts, "gate-1"), RELEASE.path);
+    assert.equal(await offered(rollouts, "gate-2"), "app/1/a");
+    // It went back by itself; the next was never offered it.
+    assert.equal(await offered(rollouts, "gate-3"), undefined);
+    assert.equal(await offered(rollouts, "gate-5"), undefined);
+    // What had begun is called off first, and brought back whatever becomes of it.
+    const begun = (await rollouts.offer("gate-4", NOW_MS))!;
+    assert.deepEqual([begun.what, begun.release.path], ["cancel", "app/2/a"]);
+    await rollouts.report("gate-4", begun.actionId, { kind: "cancel-refused" }, NOW_MS);
+    await rollouts.report("gate-4", begun.actionId, INSTALLED, NOW_MS);
+    assert.equal(await offered(rollouts, "gate-4"), RELEASE.path);
+    const said = (await rollouts.rolloutAudit(id)).at(-1)!;
+    assert.deepEqual([said.operator, /rolled back/.test(said.what)], ["wang", true]);
+  });
+
+  test("what is taken back is taken back once, and anew where that failed", async (rollouts) => {
+    await running(rollouts, [group(gates(1, 2))]);
+    for (const gate of gates(1, 2)) await tells(rollouts, gate, INSTALLED);
+    await rolled(rollouts, "app/1/a", gates(1, 2), INSTALLED);
+    await rolled(rollouts, "app/2/a", gates(1, 1), INSTALLED);
+    const id = await rolled(rollouts, "app/2/a", gates(1, 2), INSTALLED);
+    await rolled(rollouts, "os/9/o", gates(1, 2), INSTALLED);
+    const back = () => rollouts.rollBack(id, "wang", ALL, NOW_MS);
+    const first = (await back())!;
+    assert.deepEqual(first.ok && first.rollouts.map(({ releasePath }) => releasePath), ["app/1/a"]);
+    const again = (await back())!;
+    assert.match(again.ok ? "" : again.why, /no box has it/);
+    await tells(rollouts, "gate-1", INSTALLED);
+    await tells(rollouts, "gate-2", FAILED);
+    const third = (await back())!;
+    assert.ok(third.ok);
+    const { rollouts: [row] } = third;
+    const members = { rolloutId: row!.id, afterActionId: 0, limit: 9 };
+    assert.deepEqual((await rollouts.targets(members)).map((each) => each.controllerId), [
+      "gate-2",
+    ]);
+    assert.equal(await rollouts.rollBack(999, "wang", ALL, NOW_MS), undefined);
+  });
+
+  test("boxes with something newer, or with nowhere to go back to, are left and named", async (rollouts) => {
+    const some = [...gates(1, 3), "gate-5"];
+    await running(rollouts, [group(some)]);
+    for (const gate of some) await tells(rollouts, gate, INSTALLED);
+    const tokenHash = new Uint8Array(32).fill(9);
+    await rollouts.putController({ id: "gate-4", tokenHash, addedMs: NOW_MS, labels: {} });
+    await rolled(rollouts, "app/1/a", ["gate-1"], INSTALLED);
+    const id = await rolled(rollouts, "app/2/a", gates(1, 5), INSTALLED);
+    await rolled(rollouts, "app/3/a", ["gate-2"], INSTALLED);
+    await rollouts.withdrawController("gate-3", NOW_MS);
+    const gone = new Set(["app/1/a"]);
+    const outcome = (await rollouts.rollBack(id, "wang", gone, NOW_MS))!;
+    assert.ok(outcome.ok);
+    assert.deepEqual(outcome.rollouts.map(({ releasePath }) => releasePath), ["app/1/a"]);
+    // Of one nothing earlier is known, the other's is not published any more.
+    assert.deepEqual([...outcome.left].sort(), ["gate-4", "gate-5"]);
+    const none = await rolled(rollouts, "os/9/o", ["gate-2"], INSTALLED);
+    const why = (await rollouts.rollBack(none, "wang", ALL, NOW_MS))!;
+    assert.match(why.ok ? "" : why.why, /of none of 1 boxes an earlier release is known/);
+    assert.equal((await rollouts.rollout(none))!.rollout.status.at, "finished");
+    const draft = await rollouts.addRollout(
+      { name: "x", releasePath: "app/3/a", createdBy: "li", groups: [group(["gate-1"])] },
+      NOW_MS,
+    );
+    const early = (await rollouts.rollBack(draft, "wang", ALL, NOW_MS))!;
+    assert.match(early.ok ? "" : early.why, /abort it/);
+  });
+
   test("a withdrawn controller is gone, and holds no rollout up", async (rollouts) => {
     const id = await running(rollouts, [group(gates(1, 2), 100, 90), group(gates(3, 4), 100, 90)]);
     const { actionId } = (await rollouts.offer("gate-1", NOW_MS))!;

@@ -14,10 +14,16 @@ type Groups = RolloutRequest["groups"];
 export const ALL: Groups = [{ name: "all", percent: 100, successPercent: 100, errorPercent: 100 }];
 
 /**
- * Lays a file into the repository that `dataDir`'s district serves, with metadata that names it
- * alone. Unsigned: a district does not look at signatures.
+ * Lays a file into the repository that `dataDir`'s district serves, with metadata that names it, and what
+ * it named before when it is to `keep` that. Unsigned: a district does not look at signatures.
  */
-export function layOut(dataDir: string, path: string, content: string, version?: string): void {
+export function layOut(
+  dataDir: string,
+  path: string,
+  content: string,
+  version?: string,
+  keep = false,
+): void {
   const folder = join(dataDir, "updates");
   const sha256 = createHash("sha256").update(content).digest("hex");
   const write = (name: string, text: string) => {
@@ -31,7 +37,9 @@ export function layOut(dataDir: string, path: string, content: string, version?:
   const roles = { "targets.json": { version: 2 }, "app.json": { version: 5 } };
   write("metadata/3.snapshot.json", meta({ meta: roles }));
   write("metadata/2.targets.json", meta({ targets: {} }));
-  write("metadata/5.app.json", meta({ targets: { [path]: target } }));
+  const app = "metadata/5.app.json";
+  const before = keep ? JSON.parse(Deno.readTextFileSync(join(folder, app))).signed.targets : {};
+  write(app, meta({ targets: { ...before, [path]: target } }));
   write(`targets/${dirname(path)}/${sha256}.${basename(path)}`, content);
 }
 

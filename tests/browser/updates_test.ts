@@ -10,6 +10,7 @@ import { clock, ensureConsole, launchChromium, shoot, WEB_DIST } from "./rig.ts"
 
 const BOXES = 60;
 const RELEASE = "app/1.2.3/gatehouse.tar.zst";
+const NEXT = "app/1.3.0/gatehouse.tar.zst";
 const WHY = "unhealthy: reader in was online and is not any more";
 
 /** Has every client ask once, and tell at once how it went, until `most` have told. */
@@ -123,6 +124,28 @@ Deno.test("operators bring a release to every box from the console, and it stops
     await li.getByText(`已安装 ${installed} · 失败 ${failed} · 剩余 ${BOXES - installed - failed}`)
       .first().waitFor();
     assert.ok(failed > 0 && installed > 0);
+  });
+
+  await t.step("taken back after a question, but for boxes that had nothing before", async () => {
+    layOut(test.dataDir, NEXT, "another release", "1.3.0", true);
+    await desk.ok("li", "POST", "releases", { path: NEXT });
+    const { id } = await desk.rollout(NEXT);
+    await round(clients, () => false, 10);
+    const before = await desk.ok("li", "GET", "rollouts");
+    const failed = await desk.ok("li", "GET", `rollouts/${before.at(-1).id}/targets?state=failed`);
+    const first = clients.slice(0, 10).map((client) => client.id);
+    const left = failed.filter((one: { controllerId: string }) => first.includes(one.controllerId));
+    const made = li.locator(`.rollout[data-rollout="${id}"]`);
+    await made.locator(".rollout-head").click();
+    await made.locator('[data-action="roll-back"]').click();
+    await li.getByText("立即恢复到之前的版本").waitFor();
+    await look("06-ask");
+    await li.locator(".ant-modal-confirm-btns .ant-btn-dangerous").click();
+    await li.getByText(`${10 - left.length} 台门禁箱正在回退`).waitFor();
+    await look("07-back");
+    const [back] = await desk.ok("li", "GET", "rollouts");
+    assert.deepEqual([back.status, back.release], ["running", RELEASE]);
+    assert.equal(back.groups[0].boxes, 10 - left.length);
   });
   assert.deepEqual(faults, []);
 });

@@ -58,6 +58,22 @@ Deno.test("a box updates itself while its door goes on deciding", async () => {
   await site.mustOpen();
 });
 
+Deno.test("a rollout taken back brings a box back to what it had, and its door opens", async () => {
+  await using site = await UpdateSite.open();
+  const first = await site.outcome(await site.roll(await site.release("0.2.0", SOUND)));
+  assert.equal(first.state, "installed", first.reason);
+  const second = await site.roll(await site.release("0.3.0", `${SOUND}\n# more`));
+  const ended = await site.outcome(second);
+  assert.equal(ended.state, "installed", ended.reason);
+  assert.equal(site.good(), site.slots.get("0.3.0"));
+  const { rollouts: [back] } = await site.desk.ok("wang", "POST", `rollouts/${second}/roll-back`);
+  const { state, reason } = await site.outcome(back.id);
+  assert.equal(state, "installed", reason);
+  assert.equal(site.good(), site.slots.get("0.2.0"));
+  await site.untilHealthy(site.slots.get("0.2.0")!);
+  await site.mustOpen();
+});
+
 Deno.test("outside the window a release is fetched and waits; called off, it is never switched to", async () => {
   await using site = await UpdateSite.open();
   const path = await site.release("0.2.0", SOUND);

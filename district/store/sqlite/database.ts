@@ -83,6 +83,10 @@ const DISTRICT: readonly string[] = [
     version INTEGER NOT NULL, expires_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  // What a box had installed before: for taking a rollout back.
+  `
+  CREATE INDEX targets_of ON targets (controller, changed_ms);
+  `,
 ];
 
 /**

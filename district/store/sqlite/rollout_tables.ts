@@ -6,12 +6,14 @@ import {
   type Rollout,
   type RolloutEvent,
   stepRollout,
+  takingBack,
 } from "../../rollouts/machine.ts";
 import type {
   ControllerRow,
   Offer,
   ReleaseRow,
   ReportOutcome,
+  RollBackOutcome,
   RolloutAuditRow,
   RolloutRow,
   RolloutStore,
@@ -21,6 +23,8 @@ import type {
   TargetState,
 } from "../rollout_contract.ts";
 import { transaction } from "./database.ts";
+import { reachedBy } from "./reached.ts";
+import { controllerRow, isOpen, releaseRow, rolloutRow, targetRow } from "./rollout_rows.ts";
 
 type Draft = Parameters<RolloutStore["addRollout"]>[0];
 type TargetQuery = Parameters<RolloutStore["targets"]>[0];
@@ -97,23 +101,92 @@ export class RolloutTables implements RolloutStore {
       draft.window,
     );
     return transaction(this.#db, () => {
-      const { lastInsertRowid } = this.#sql(
-        "INSERT INTO rollouts (name, release, created_ms, rollout) VALUES (?, ?, ?, ?)",
-      ).run(draft.name, draft.releasePath, nowMs, JSON.stringify(rollout));
-      const id = Number(lastInsertRowid);
-      const add = this.#sql(
-        `INSERT INTO targets (rollout, controller, grp, state, reason, changed_ms)
-         VALUES (?, ?, ?, 'waiting', '', ?)`,
-      );
-      for (const [group, { plan, controllerIds }] of draft.groups.entries()) {
-        if (controllerIds.length !== plan.boxes) {
-          throw new RangeError(`group ${plan.name} has ${controllerIds.length} targets`);
-        }
-        for (const controllerId of controllerIds) add.run(id, controllerId, group, nowMs);
-      }
+      const id = this.#insert(draft, rollout, nowMs);
       this.#audit(id, nowMs, draft.createdBy, "made");
       return id;
     });
+  }
+
+  async rollBack(
+    id: number,
+    by: string,
+    published: ReadonlySet<string>,
+    nowMs: number,
+  ): Promise<RollBackOutcome | undefined> {
+    return transaction(this.#db, () => {
+      const row = this.#rollout(id);
+      if (row === undefined) return undefined;
+      const { status, groups } = row.rollout;
+      if (status.at === "draft" || status.at === "awaiting-approval") {
+        return { ok: false, why: "nobody was offered it yet; abort it" };
+      }
+      const left: string[] = [];
+      const rollouts: RolloutRow[] = [];
+      for (const [release, boxes] of reachedBy(this.#db, row)) {
+        if (release === undefined || !published.has(release)) left.push(...boxes);
+        else rollouts.push(this.#takeBack(row, release, boxes, by, nowMs));
+      }
+      if (rollouts.length === 0) {
+        const why = left.length === 0
+          ? "no box has it that does not go back already"
+          : `of none of ${left.length} boxes an earlier release is known and still published`;
+        return { ok: false, why: `${why}; roll the wanted release out` };
+      }
+      if (status.at !== "finished" && status.at !== "aborted") {
+        this.#abort(id, { ...row.rollout, status: { at: "aborted" } }, nowMs);
+      }
+      const numbers = rollouts.map((back) => back.id).join(", ");
+      this.#audit(id, nowMs, by, `rolled back, by rollout ${numbers}`);
+      return { ok: true, rollouts, left };
+    });
+  }
+
+  /** Adds what brings `boxes` back to `release`; the caller's transaction makes it one with the rest. */
+  #takeBack(
+    { id, name, rollout }: RolloutRow,
+    release: string,
+    boxes: readonly string[],
+    by: string,
+    nowMs: number,
+  ): RolloutRow {
+    const { errorPercent } = rollout.groups.at(-1)!;
+    const plan = { name: "all", boxes: boxes.length, successPercent: 100, errorPercent };
+    const groups = [{ plan, controllerIds: boxes }];
+    const draft = { name: `back from ${name}`, releasePath: release, createdBy: by, groups };
+    const back = this.#insert(draft, takingBack(id, by, plan), nowMs);
+    this.#audit(back, nowMs, by, `made to take rollout ${id} back; all begins`);
+    return this.#rollout(back)!;
+  }
+
+  #insert(
+    { name, releasePath, groups }: Draft,
+    rollout: Rollout,
+    nowMs: number,
+  ): number {
+    const { lastInsertRowid } = this.#sql(
+      "INSERT INTO rollouts (name, release, created_ms, rollout) VALUES (?, ?, ?, ?)",
+    ).run(name, releasePath, nowMs, JSON.stringify(rollout));
+    const id = Number(lastInsertRowid);
+    const add = this.#sql(
+      `INSERT INTO targets (rollout, controller, grp, state, reason, changed_ms)
+       VALUES (?, ?, ?, 'waiting', '', ?)`,
+    );
+    for (const [group, { plan, controllerIds }] of groups.entries()) {
+      if (controllerIds.length !== plan.boxes) {
+        throw new RangeError(`group ${plan.name} has ${controllerIds.length} targets`);
+      }
+      for (const controllerId of controllerIds) add.run(id, controllerId, group, nowMs);
+    }
+    return id;
+  }
+
+  /** Nobody else is offered it; whoever was is asked to give it up. */
+  #abort(id: number, rollout: Rollout, nowMs: number): void {
+    this.#save(id, rollout);
+    this.#sql(
+      `UPDATE targets SET state = 'cancelled', changed_ms = ?
+       WHERE rollout = ? AND state = 'waiting'`,
+    ).run(nowMs, id);
   }
 
   async rollouts(limit: number): Promise<readonly RolloutRow[]> {
@@ -134,14 +207,9 @@ export class RolloutTables implements RolloutStore {
       if (row === undefined) return undefined;
       const step = stepRollout(row.rollout, event);
       if (!step.ok) return step;
-      this.#save(id, step.rollout);
+      if (event.kind === "abort") this.#abort(id, step.rollout, nowMs);
+      else this.#save(id, step.rollout);
       for (const { what, by } of step.audit) this.#audit(id, nowMs, by ?? "", what);
-      if (event.kind === "abort") {
-        this.#sql(
-          `UPDATE targets SET state = 'cancelled', changed_ms = ?
-           WHERE rollout = ? AND state = 'waiting'`,
-        ).run(nowMs, id);
-      }
       return { ok: true, row: { ...row, rollout: step.rollout }, audit: step.audit };
     });
   }
@@ -310,64 +378,4 @@ export class RolloutTables implements RolloutStore {
     }
     return statement;
   }
-}
-
-function isOpen(state: TargetState): boolean {
-  switch (state) {
-    case "waiting":
-    case "offered":
-    case "running":
-    case "going-on":
-      return true;
-    case "installed":
-    case "failed":
-    case "cancelled":
-      return false;
-    default:
-      return state satisfies never;
-  }
-}
-
-function releaseRow(row: Record<string, unknown>): ReleaseRow {
-  return {
-    path: row.path as string,
-    kind: row.kind as string,
-    version: row.version as string,
-    bytes: Number(row.bytes),
-    sha256: row.sha256 as string,
-    sha1: row.sha1 as string,
-    addedMs: Number(row.added_ms),
-  };
-}
-
-function controllerRow(row: Record<string, unknown>): ControllerRow {
-  return {
-    id: row.id as string,
-    tokenHash: new Uint8Array(row.token_hash as Uint8Array),
-    addedMs: Number(row.added_ms),
-    labels: JSON.parse(row.labels as string),
-    attributes: JSON.parse(row.attributes as string),
-  };
-}
-
-function rolloutRow(row: Record<string, unknown>): RolloutRow {
-  return {
-    id: Number(row.id),
-    name: row.name as string,
-    releasePath: row.release as string,
-    createdMs: Number(row.created_ms),
-    rollout: JSON.parse(row.rollout as string) as Rollout,
-  };
-}
-
-function targetRow(row: Record<string, unknown>): TargetRow {
-  return {
-    actionId: Number(row.id),
-    rolloutId: Number(row.rollout),
-    controllerId: row.controller as string,
-    group: Number(row.grp),
-    state: row.state as TargetState,
-    reason: row.reason as string,
-    changedMs: Number(row.changed_ms),
-  };
 }

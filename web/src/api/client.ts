@@ -10,6 +10,7 @@ import type {
   PolicySettings,
   PublishedView,
   ReleaseView,
+  RollBackView,
   RolloutRequest,
   RolloutView,
   Session,
@@ -155,6 +156,11 @@ export class Api {
   /** Has a rollout go on, or not. */
   actOnRollout(id: number, action: RolloutAction): Promise<RolloutView> {
     return this.#json("POST", `rollouts/${id}/${action}`, { json: {} });
+  }
+
+  /** Ends a rollout and brings its boxes back to what they had. */
+  rollBack(id: number): Promise<RollBackView> {
+    return this.#json("POST", `rollouts/${id}/roll-back`, { json: {} });
   }
 
   /** Targets of a rollout in one state. */

@@ -103,8 +103,14 @@ export const en = {
       pause: "Pause",
       resume: "Resume",
       abort: "Abort",
+      "roll-back": "Roll back",
     },
     abortAsk: "Boxes that have begun finish; no other begins. This cannot be taken back.",
+    rollBackAsk:
+      "The rollout ends. Every box that has the release gets back what it had before, at once and outside of windows too.",
+    rolledBack: (boxes: number, left: number) =>
+      `${boxes} ${boxes === 1 ? "box goes" : "boxes go"} back` +
+      (left === 0 ? "." : `; of ${left} no earlier release is known.`),
     failures: "Failed boxes",
     noFailures: "No box has failed.",
     audit: "Audit",

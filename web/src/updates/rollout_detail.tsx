@@ -8,15 +8,22 @@ import { ProgressBar } from "./progress_bar.tsx";
 import { tallyOf } from "./stages.ts";
 import { useRollout } from "./use_rollouts.ts";
 
+type Act = RolloutAction | "roll-back";
+
 /** What may be done to a rollout in each status. */
-const ACTIONS: Readonly<Record<RolloutView["status"], readonly RolloutAction[]>> = {
+const ACTIONS: Readonly<Record<RolloutView["status"], readonly Act[]>> = {
   draft: ["submit", "abort"],
   "awaiting-approval": ["approve", "reject"],
-  running: ["pause", "abort"],
-  paused: ["resume", "abort"],
-  finished: [],
-  aborted: [],
+  running: ["pause", "abort", "roll-back"],
+  paused: ["resume", "abort", "roll-back"],
+  finished: ["roll-back"],
+  aborted: ["roll-back"],
 };
+
+/** What is asked about before it is done. */
+function isGrave(action: Act): action is "abort" | "roll-back" {
+  return action === "abort" || action === "roll-back";
+}
 
 /** One rollout, drawn anew each second: stages, failed boxes with their reasons, who did what. */
 export function RolloutDetail({ id }: { readonly id: number }): ReactNode {
@@ -30,22 +37,27 @@ export function RolloutDetail({ id }: { readonly id: number }): ReactNode {
       : <FaultNotice fault={fault} onRetry={look} />;
   }
   const { rollout, failures } = value;
-  const act = async (action: RolloutAction) => {
+  const act = async (action: Act) => {
     try {
-      await api.actOnRollout(id, action);
+      if (action !== "roll-back") await api.actOnRollout(id, action);
+      else {
+        const { rollouts, left } = await api.rollBack(id);
+        const boxes = rollouts.reduce((sum, { groups }) => sum + groups[0]!.boxes, 0);
+        void message.info({ content: t.updates.rolledBack(boxes, left.length), duration: 8 });
+      }
     } catch (error) {
       void message.error({ content: faultText(faultOf(error), t), duration: 8 });
     }
     look();
   };
-  const ask = (action: RolloutAction) =>
-    action !== "abort" ? void act(action) : void modal.confirm({
-      title: t.updates.action.abort,
-      content: t.updates.abortAsk,
-      okText: t.updates.action.abort,
+  const ask = (action: Act) =>
+    !isGrave(action) ? void act(action) : void modal.confirm({
+      title: `${t.updates.action[action]} · ${rollout.name}`,
+      content: action === "abort" ? t.updates.abortAsk : t.updates.rollBackAsk,
+      okText: t.updates.action[action],
       cancelText: t.cancel,
       okButtonProps: { danger: true },
-      onOk: () => act("abort"),
+      onOk: () => act(action),
     });
   return (
     <>
@@ -56,7 +68,7 @@ export function RolloutDetail({ id }: { readonly id: number }): ReactNode {
             key={action}
             data-action={action}
             type={["approve", "resume", "submit"].includes(action) ? "primary" : "default"}
-            danger={action === "abort"}
+            danger={isGrave(action)}
             onClick={() => ask(action)}
           >
             {t.updates.action[action]}
