@@ -116,7 +116,7 @@ export class RolloutTables implements RolloutStore {
     return transaction(this.#db, () => {
       const row = this.#rollout(id);
       if (row === undefined) return undefined;
-      const { status, groups } = row.rollout;
+      const { status } = row.rollout;
       if (status.at === "draft" || status.at === "awaiting-approval") {
         return { ok: false, why: "nobody was offered it yet; abort it" };
       }
