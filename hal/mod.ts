@@ -16,6 +16,7 @@ export * from "./error.ts";
 export * from "./gpio.ts";
 export * from "./hid.ts";
 export * from "./inventory.ts";
+export * from "./led.ts";
 export * from "./machine.ts";
 export * from "./one_wire.ts";
 export * from "./serial.ts";

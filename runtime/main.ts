@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   io: async () => (await import("./cli/io.ts")).ioCommand,
   osdp: async () => (await import("./cli/osdp.ts")).osdpCommand,
   setup: async () => (await import("./cli/setup.ts")).setupCommand,
+  status: async () => (await import("./cli/status.ts")).statusCommand,
   updater: async () => (await import("./cli/updater.ts")).updaterCommand,
   policy: async () => (await import("./cli/policy.ts")).policyCommand,
 };

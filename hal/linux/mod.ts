@@ -16,6 +16,7 @@ export {
 } from "./hid.ts";
 export { type InventoryOptions, linuxInventory } from "./inventory.ts";
 export { type LinuxHosts, linuxHosts } from "./hosts.ts";
+export { boardLed } from "./led.ts";
 export { linuxMachine } from "./machine.ts";
 export {
   GuardClient,

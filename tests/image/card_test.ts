@@ -122,7 +122,7 @@ async function firstBoot(card: string): Promise<void> {
   await guest.sh("systemctl is-system-running --wait");
   const said = async (command: string) => (await guest.sh(command)).said.trim();
   assert.equal(await said("systemctl --failed --no-legend --plain"), "");
-  for (const unit of ["gatehouse-box", "gatehouse-updater"]) {
+  for (const unit of ["gatehouse-box", "gatehouse-updater", "gatehouse-status"]) {
     const score = await said(`systemd-analyze security ${unit} | tail -1`);
     const exposure = Number(/level for \S+: ([\d.]+)/.exec(score)?.[1]);
     assert.ok(exposure <= 2, score);
@@ -132,9 +132,9 @@ async function firstBoot(card: string): Promise<void> {
   assert.match(await said("findmnt -no FSTYPE,OPTIONS /"), /^erofs +ro/);
   assert.match(await said("passwd --status root"), /^root L/);
   assert.equal(await said("awk -F: '$2 !~ /^[!*]/' /etc/shadow"), "", "somebody has a password");
-  // Only the sockets of DHCP and mDNS are open to the outside.
+  // Only the sockets of DHCP, mDNS and the installer's page are open to the outside.
   const open = await said("ss -Htuln | awk '{print $1, $5}' | grep -v '127.0.0.\\|\\[::1\\]'");
-  assert.match(open, /^(udp \S+:(68|546|5353)\s*)*$/);
+  assert.match(open, /^((udp \S+:(68|546|5353)|tcp 0\.0\.0\.0:80)\s*)*$/);
   assert.match(await said("nft list chain inet gatehouse input"), /policy drop/);
   // It is grown beside everything else.
   for (let tries = 0; Number(await said("df --output=size -m /data | tail -1")) < 450; tries++) {
@@ -146,6 +146,15 @@ async function firstBoot(card: string): Promise<void> {
   );
   assert.equal(policy.code, 0, policy.said);
   await opens(at.reader);
+  // What an installer's phone is told: its door works, and nobody has enrolled it.
+  const asked =
+    "exec 3<>/dev/tcp/10.0.2.15/80; printf 'GET / HTTP/1.0\\r\\nhost: 10.0.2.15\\r\\n\\r\\n' >&3; cat <&3";
+  for (let tries = 0;; tries++) {
+    const state = /data-state="([a-z-]+)"/.exec(await said(`bash -c "${asked}"`))?.[1];
+    if (state === "alone") break;
+    assert.ok(tries < 60, `the page says ${state}`);
+    await clock.sleep(1_000, new AbortController().signal);
+  }
   // Durable within 20 ms; the plug is pulled when it says so.
   const events =
     "cd /usr/lib/gatehouse && runuser -u gatehouse -- ./gatehouse events --data /data/gatehouse --json";

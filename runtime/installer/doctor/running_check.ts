@@ -7,6 +7,8 @@ export interface RunningBox {
   readonly url: string;
   readonly name: string;
   readonly faults: readonly string[];
+  /** Its district is reached. */
+  readonly connected: boolean;
   readonly readers: readonly { readonly id: string; readonly online: boolean }[];
   readonly doors: readonly {
     readonly id: string;
@@ -36,14 +38,15 @@ const HealthSchema = v.object({
       v.maxLength(64),
     ),
   }),
+  vitals: v.optional(v.object({ districtConnected: v.boolean() })),
 });
 
 /** Reads the body of `/healthz`; `undefined` when it is not a box that answered. */
 export function parseHealth(url: string, raw: unknown): RunningBox | undefined {
   const health = v.safeParse(HealthSchema, raw);
   if (!health.success) return undefined;
-  const { faults, status: { name, readers, doors } } = health.output;
-  return { url, name, faults, readers, doors };
+  const { faults, status: { name, readers, doors }, vitals } = health.output;
+  return { url, name, faults, connected: vitals?.districtConnected ?? false, readers, doors };
 }
 
 /** A box at work, by what it says. */

@@ -1,0 +1,5 @@
+/** A light that a person sees. */
+export interface Led {
+  /** Switches it. @throws HalError `io` */
+  set(on: boolean): void;
+}
