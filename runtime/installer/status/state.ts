@@ -64,11 +64,11 @@ export function boxState(facts: BoxFacts): BoxState {
   }
   if (!enrolled && joining !== undefined) {
     const { said, refused } = joining;
-    const why = said === "" ? "" : `: ${said}`;
+    const [zh, en] = said === "" ? ["", ""] : [`：${said}`, `: ${said}`];
     if (refused) {
       return {
         kind: "refused",
-        what: text(`区域平台没有接受本机${why}`, `The district did not take this box${why}`),
+        what: text(`区域平台没有接受本机${zh}`, `The district did not take this box${en}`),
         advice: text(
           "在区域控制台生成新的令牌，写入 setup.yaml，再重新上电",
           "Make a new token in the district's console, write it into setup.yaml, switch on again",
@@ -77,7 +77,7 @@ export function boxState(facts: BoxFacts): BoxState {
     }
     return {
       kind: "joining",
-      what: text(`正在等待区域平台${why}`, `Waiting for the district${why}`),
+      what: text(`正在等待区域平台${zh}`, `Waiting for the district${en}`),
       advice: text(
         "如持续不变，检查平台地址、代理和网络准入；本机会一直重试，无需重启",
         "If it stays so, check the district's address, proxy and network login; it asks for ever",
