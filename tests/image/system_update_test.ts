@@ -12,8 +12,10 @@ const refusal = cardRefusal();
 if (refusal !== undefined) console.log(`skipped: updates of the system: ${refusal}`);
 /** Pulls of the plug, and bad systems: each costs minutes of an emulated machine. */
 const CUTS = Number(Deno.env.get("SYSTEM_CUTS") ?? "0");
-/** From the begin of a start to the pull: within it, or after the start's own time. */
-const CUT_MS_MAX = 110_000;
+/** The power lost in each state of an update, on purpose. */
+const STATES = Deno.env.get("SYSTEM_STATES") === "1";
+/** How long a whole update took here: a pull comes anywhere within that time after switching on. */
+let updateMs = 600_000;
 
 Deno.test({
   name: "a system is updated block by block, tried once, and goes back when it is no good",
@@ -36,17 +38,21 @@ Deno.test({
         assert.ok(await may("gatehouse-box.service"), "the updater may not restart the box");
         assert.ok(!await may("systemd-networkd.service"), "it may restart the network");
       });
-      if (CUTS === 0) {
-        return console.log("skipped: updates of the system; SYSTEM_CUTS=20 makes them");
+      if (CUTS === 0 && !STATES) {
+        const how = "SYSTEM_CUTS=20 and SYSTEM_STATES=1 make them";
+        return console.log(`skipped: updates of the system; ${how}`);
       }
+      if (STATES) await t.step("the power lost in every state", () => everyState(site, t));
+      if (CUTS === 0) return;
       await t.step("it takes a new system while its door decides", async () => {
         await using machine = await site.on();
         const begunMs = clock.monotonicMs();
         const path = await site.release("0.2.0", () => Promise.resolve());
         const { id } = await site.desk.rollout(path);
         await installed(site, id);
-        const seconds = Math.round((clock.monotonicMs() - begunMs) / 1_000);
-        console.log(`a new system in ${seconds} s: ${await taken(machine)}`);
+        updateMs = clock.monotonicMs() - begunMs;
+        console.log(`a new system in ${Math.round(updateMs / 1_000)} s`);
+        await machine.guest.booted();
         assert.deepEqual(await runs(machine), { version: "0.2.0", slot: "B", onTrial: false });
         await site.opens(machine.reader);
       });
@@ -99,7 +105,7 @@ async function cuts(site: SystemSite): Promise<void> {
   for (let cut = 0; cut <= CUTS;) {
     const version = TURNS[turn % TURNS.length]!;
     rollout ??= (await site.desk.rollout(paths.get(version)!)).id;
-    const waitMs = cut === CUTS ? Infinity : next() * CUT_MS_MAX;
+    const waitMs = cut === CUTS ? Infinity : next() * updateMs;
     const told = await untilCut(site, rollout, waitMs, async (machine, { state, reason }) => {
       if (state === "installed") good = version;
       await site.opens(machine.reader);
@@ -122,6 +128,7 @@ async function cuts(site: SystemSite): Promise<void> {
     }
   }
   console.log(`cut ${CUTS} times, at ${JSON.stringify(at)}; runs ${good}`);
+  assert.ok(CUTS < 5 || Object.keys(at).some((state) => state !== "idle"), "no cut met an update");
 }
 
 /** Has the machine on for `waitMs`, or until it has told how it went; whether it has. */
@@ -154,12 +161,64 @@ async function runs({ guest }: Machine) {
   };
 }
 
-/** How much came over the line. */
-async function taken({ guest }: Machine): Promise<string> {
-  await pause(1_000);
-  await guest.booted();
-  const { said } = await guest.sh("cat /data/log/* | grep -h 'system installed' | tail -1");
-  return said.trim();
+/** States on the way of a good system, and where an update stands after the next start. */
+const WAY = [
+  ["fetching", /^fetching$/],
+  ["staging", /^(staging|waiting|switching|trial|idle)$/],
+  ["waiting", /^(waiting|switching|trial)$/],
+  ["switching", /^(switching|trial)$/],
+  ["trial", /^(switching|trial|confirming|idle)$/],
+  ["confirming", /^(confirming|idle)$/],
+] as const;
+
+/**
+ * One good system, and the power lost in each state on its way, then a bad one, lost while it goes back.
+ * The machine watches its own state and switches itself off in that very moment, without a sync.
+ */
+async function everyState(site: SystemSite, t: Deno.TestContext): Promise<void> {
+  const good = await site.release("0.2.5", () => Promise.resolve());
+  const { id } = await site.desk.rollout(good);
+  for (const [state, next] of WAY) {
+    await t.step(`lost while ${state}`, async () => {
+      await lostIn(site, state, id);
+      const kept = await site.state();
+      assert.equal(kept, state, "the card holds another state than was seen");
+      await using machine = await site.on();
+      await machine.guest.booted();
+      const { said } = await machine.guest.sh(`until [ -e ${STATE_FILE} ]; do :; done; ${AT}`);
+      assert.match(said.trim(), next);
+      await site.opens(machine.reader);
+    });
+  }
+  await using machine = await site.on();
+  await installed(site, id);
+  await machine.guest.booted();
+  const now = await runs(machine);
+  assert.deepEqual({ ...now, slot: "" }, { version: "0.2.5", slot: "", onTrial: false });
+}
+
+const STATE_FILE = "/data/updates/os.json";
+/** What the file says, in the guest's own shell. */
+const AT = `sed -n 's/.*"at":"\\([a-z]*\\)".*/\\1/p' ${STATE_FILE}`;
+
+/** Has the machine on until its update is in `state`, then takes the power away from within. */
+async function lostIn(site: SystemSite, state: string, rollout: number): Promise<void> {
+  await using machine = await site.on();
+  await machine.guest.booted();
+  // A shell's own words only: a state may last for milliseconds.
+  const watch = `while read -r x <${STATE_FILE}; [[ $x != *'"at":"${state}"'* ]]; do :; done`;
+  await machine.guest.sh(
+    `(bash -c "${
+      watch.replaceAll('"', '\\"').replaceAll("$", "\\$")
+    }; echo o >/proc/sysrq-trigger" >/dev/null 2>&1 &)`,
+  );
+  const over = (async () => {
+    const { state: ended, reason } = await site.outcome(rollout);
+    // It was faster than anybody could look.
+    throw new Error(`never seen while ${state}: ${ended} ${reason}`);
+  })();
+  await Promise.race([machine.guest.off(), over]);
+  over.catch(() => {});
 }
 
 async function spoilInitrd(root: string): Promise<void> {
