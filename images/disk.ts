@@ -24,6 +24,7 @@ const IDS = {
 /** "Server data": only of a type of its own can systemd-repart know which partition is to grow. */
 const TYPE_SRV = "3B8F8425-20E0-4F3B-907F-1A25A76F98E8";
 const FAT_SERIAL = "47415445";
+
 /** Where something is in the raw image, in bytes. */
 export interface Place {
   readonly offset: number;

@@ -27,7 +27,6 @@ slots, a partition for the data, and the application. Writes into DIR (default d
   gatehouse-VERSION-ARCH.img.zst     the card image; zstd -d it, or gatehouse flash it
   gatehouse-VERSION-ARCH.json        its size and hash, and where the installer's settings go
   gatehouse-VERSION-ARCH.sbom.json   what is in it, CycloneDX 1.6, with licences
-
   gatehouse-VERSION-ARCH.raucb       with --bundle-key: the update to it, for gatehouse ota release
 
   --trust DIR         what the box trusts: root.json, the publisher's first root metadata, and

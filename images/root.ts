@@ -84,7 +84,7 @@ const LEFT_OUT = [
     "var/tmp",
   ],
   ...["etc/ssh", "var/lib/systemd/random-seed", "usr/lib/python3", "var/lib/dbus/machine-id"],
-  ...["etc/hostname", "etc/resolv.conf", "boot/grub"],
+  "boot/grub",
 ];
 
 /** Debian's part, as a tar. Takes a minute and the network. */
@@ -160,8 +160,9 @@ export async function makeRoot(options: RootOptions): Promise<void> {
   await cleanUp(folder);
 }
 
+// A data partition whose name udev loses for a moment is not unmounted under the box.
 const FSTAB = `# The root is given by the kernel's command line.
-@data@ /data ext4 noatime,nosuid,nodev,x-systemd.growfs 0 2
+@data@ /data ext4 noatime,nosuid,nodev,x-systemd.growfs,x-systemd.device-bound=no 0 2
 tmpfs /tmp tmpfs nosuid,nodev,size=25% 0 0
 tmpfs /var tmpfs nosuid,nodev,size=25%,mode=755 0 0
 `;
@@ -219,9 +220,7 @@ async function makeInitrd(folder: string, arch: Arch, epochS: number): Promise<v
 }
 
 async function cleanUp(folder: string): Promise<void> {
-  const kept = new Set(["etc/hostname", "etc/resolv.conf"]);
   for (const path of LEFT_OUT) {
-    if (kept.has(path)) continue;
     await Deno.remove(join(folder, path), { recursive: true }).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });

@@ -129,7 +129,7 @@ async function firstBoot(card: string, machine: CardMachine): Promise<void> {
   assert.match(await said("findmnt -no FSTYPE,OPTIONS /"), /^erofs +ro/);
   assert.match(await said("passwd --status root"), /^root L/);
   assert.equal(await said("awk -F: '$2 !~ /^[!*]/' /etc/shadow"), "", "somebody has a password");
-  assert.equal(await said("systemctl list-units --no-legend --plain '*getty*'"), "");
+  assert.equal(await said("systemctl list-units --no-legend --plain '*getty*.service'"), "");
   const mib = Number(await said("df --output=size -m /data | tail -1"));
   assert.ok(mib > GROWN_MIB, `the data has ${mib} MiB: it did not grow`);
   // Told that the board is a Pi, RAUC knows both slots, what runs and what stays.
