@@ -42,7 +42,10 @@ Deno.test("operators bring a release to every box from the console, and it stops
   layOut(test.dataDir, RELEASE, "a release", "1.2.3");
   const desk = new UpdateDesk(test);
   const clients: DdiClient[] = [];
-  for (let i = 0; i < BOXES; i++) clients.push(await desk.client(`gate-${i}`));
+  for (let i = 0; i < BOXES; i++) {
+    clients.push(await desk.client(`gate-${i}`, { school: "north" }));
+  }
+  await desk.client("elsewhere", { school: "south" });
   await desk.ok("wang", "GET", "rollouts");
   const browser = await launchChromium();
   stack.defer(() => browser.close());
@@ -85,9 +88,25 @@ Deno.test("operators bring a release to every box from the console, and it stops
     await li.getByRole("button", { name: "创建并提交" }).click();
     await li.getByText("递增的整数").waitFor();
     await li.getByLabel("批次").fill("5, 50, 100");
+    await li.getByLabel("仅限带有以下标签的门禁箱").fill("canary");
+    await li.getByLabel("从", { exact: false }).fill("19:00");
+    await li.getByRole("button", { name: "创建并提交" }).click();
+    await li.locator(".ant-form-item-explain-error").getByText("两个时间都填写").waitFor();
+    await li.locator(".ant-form-item-explain-error").getByText("school=north").waitFor();
+    await li.getByLabel("到", { exact: true }).fill("05:30");
+    await li.getByLabel("仅限带有以下标签的门禁箱").fill("school=north");
+    await li.getByLabel("以下日期不切换").fill("2027-06-07，2027-06-08");
     await shoot(li, dir, "02-new");
     await li.getByRole("button", { name: "创建并提交" }).click();
     await status(li, "awaiting-approval");
+    const [{ window, groups }] = await desk.ok("li", "GET", "rollouts");
+    assert.deepEqual(window, {
+      timezone: "Asia/Shanghai",
+      weekly: [{ days: [1, 2, 3, 4, 5, 6, 7], from: "19:00", to: "05:30" }],
+      notOn: ["2027-06-07", "2027-06-08"],
+    });
+    // One box has another school's label.
+    assert.equal(groups.reduce((sum: number, one: { boxes: number }) => sum + one.boxes, 0), BOXES);
     // Nobody approves what is his own.
     await click(li, "approve");
     await li.locator(".ant-message-error").waitFor();

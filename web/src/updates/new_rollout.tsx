@@ -4,6 +4,7 @@ import { type ApiFault, faultOf, type PublishedView } from "../api/mod.ts";
 import { useMessages } from "../i18n/mod.ts";
 import { useConsole } from "../live/mod.ts";
 import { FaultNotice } from "../ui/mod.ts";
+import { aimOf, parseDates, parseLabels } from "./aim.ts";
 import { groupsOf, parseStages } from "./stages.ts";
 
 interface Fields {
@@ -12,7 +13,14 @@ interface Fields {
   readonly stages: string;
   readonly successPercent: number;
   readonly errorPercent: number;
+  readonly labels?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly notOn?: string;
 }
+
+/** The place's own time: whoever makes a rollout is where its boxes are. */
+const TIMEZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 const FIRST: Partial<Fields> = { stages: "1, 10, 50, 100", successPercent: 95, errorPercent: 5 };
 
@@ -30,14 +38,18 @@ export function NewRollout(
   useEffect(() => {
     api.published().then(setPublished, (error) => setFault(faultOf(error)));
   }, [api]);
-  const make = async ({ name, path, stages, ...limits }: Fields) => {
+  const make = async (
+    { name, path, stages, successPercent, errorPercent, ...aim }: Fields,
+  ) => {
     setBusy(true);
     setFault(undefined);
     try {
       const known = await api.releases();
       if (!known.some((release) => release.path === path)) await api.addRelease(path);
+      const limits = { successPercent, errorPercent };
       const groups = groupsOf(parseStages(stages)!, limits, t.updates.stage);
-      const { id } = await api.addRollout({ name: name.trim(), release: path, groups });
+      const request = { name: name.trim(), release: path, groups, ...aimOf(aim, TIMEZONE) };
+      const { id } = await api.addRollout(request);
       await api.actOnRollout(id, "submit");
       void message.success(t.updates.created);
       onMade(id);
@@ -108,6 +120,51 @@ export function NewRollout(
             {percent}
           </Form.Item>
         </div>
+        <Form.Item
+          name="labels"
+          label={t.updates.labels}
+          extra={t.updates.labelsHint}
+          rules={[{
+            validator: (_, text = "") =>
+              parseLabels(text) === undefined
+                ? Promise.reject(new Error(t.updates.labelsHint))
+                : Promise.resolve(),
+          }]}
+        >
+          <Input maxLength={500} />
+        </Form.Item>
+        <div className="rollout-limits">
+          <Form.Item name="from" label={t.updates.windowFrom} extra={TIMEZONE}>
+            <Input type="time" />
+          </Form.Item>
+          <Form.Item
+            name="to"
+            label={t.updates.windowTo}
+            dependencies={["from"]}
+            rules={[{
+              validator: (_, to = "") =>
+                (to === "") !== ((form.getFieldValue("from") ?? "") === "")
+                  ? Promise.reject(new Error(t.updates.windowHalf))
+                  : Promise.resolve(),
+            }]}
+          >
+            <Input type="time" />
+          </Form.Item>
+        </div>
+        <Form.Item
+          name="notOn"
+          label={t.updates.notOn}
+          dependencies={["from"]}
+          rules={[{
+            validator: (_, text = "") =>
+              parseDates(text) === undefined ||
+                text.trim() !== "" && (form.getFieldValue("from") ?? "") === ""
+                ? Promise.reject(new Error(t.updates.notOnHint))
+                : Promise.resolve(),
+          }]}
+        >
+          <Input placeholder="2027-06-07, 2027-06-08" maxLength={500} />
+        </Form.Item>
       </Form>
     </Modal>
   );
