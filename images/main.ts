@@ -124,13 +124,24 @@ function say(what: string): void {
   console.error(`gatehouse image: ${what}`);
 }
 
-/** Whether Debian's own programs for `arch` cannot run here, not even through QEMU. */
-function cannotRun(arch: Arch): boolean {
-  if (arch !== "arm64" || Deno.build.arch === "aarch64") return false;
+const BINFMT = "/proc/sys/fs/binfmt_misc";
+
+/** Whether Debian's own programs for `arch` run here, if need be through QEMU. */
+async function canRun(arch: Arch): Promise<boolean> {
+  if (arch !== "arm64" || Deno.build.arch === "aarch64") return true;
+  if (isRegistered()) return true;
+  // Where no systemd runs, in a container, nobody has told the kernel.
+  await run("sh", ["-c", `mountpoint -q ${BINFMT} || mount -t binfmt_misc none ${BINFMT}`])
+    .then(() => run("update-binfmts", ["--enable", "qemu-aarch64"]))
+    .catch(() => {});
+  return isRegistered();
+}
+
+function isRegistered(): boolean {
   try {
-    return !Deno.readTextFileSync("/proc/sys/fs/binfmt_misc/qemu-aarch64").startsWith("enabled");
+    return Deno.readTextFileSync(join(BINFMT, "qemu-aarch64")).startsWith("enabled");
   } catch {
-    return true;
+    return false;
   }
 }
 
@@ -152,12 +163,12 @@ async function main(): Promise<number> {
     if (values.arch !== "amd64" && values.arch !== "arm64") {
       throw new UsageError("--arch is missing: amd64 for a PC, arm64 for a Raspberry Pi");
     }
-    if (cannotRun(values.arch)) {
+    if (Deno.uid() !== 0) throw new UsageError("it needs root, to own the image's files");
+    if (!await canRun(values.arch)) {
       throw new UsageError(
         "this machine does not run programs of arm64 yet: install qemu-user-static and binfmt-support",
       );
     }
-    if (Deno.uid() !== 0) throw new UsageError("it needs root, to own the image's files");
     const { arch, out, trust, "bundle-key": key, "bundle-cert": cert } = values;
     if ((key === undefined) !== (cert === undefined)) {
       throw new UsageError("--bundle-key and --bundle-cert belong together");
