@@ -76,13 +76,14 @@ export class Neighbours implements AsyncDisposable {
     signal: AbortSignal,
   ): Promise<void> {
     if (target.lengthBytes < BYTES_MIN) return await fetch();
-    if (!await this.#fromNear(target, file, signal)) {
-      using _coming = this.#share.coming(target.sha256);
-      await fetch();
+    const isHere = await this.#fromNear(target, file, signal);
+    using _coming = this.#share.coming(target.sha256);
+    if (!isHere) await fetch();
+    try {
       await this.#share.offer(file, target.sha256);
-      return;
+    } catch (error) {
+      this.#options.log("not shared with neighbours", { path: target.path, why: String(error) });
     }
-    await this.#share.offer(file, target.sha256);
   }
 
   /** Whether a neighbour had it. */

@@ -203,6 +203,14 @@ Deno.test("a share has so many readers, and one that is done makes room", async 
   for (const one of readers.slice(2)) await one.body!.cancel();
 });
 
+Deno.test("what cannot be shared is fetched all the same", async () => {
+  await using r = await rig();
+  const box = r.box("box");
+  await Deno.remove(join(r.folder, "box/shared"), { recursive: true });
+  await box.bring();
+  assert.equal(r.said.at(-1)?.message, "not shared with neighbours");
+});
+
 Deno.test("it keeps the newest files only", async () => {
   await using r = await rig(1_000);
   const dir = join(r.folder, "shared");
@@ -214,7 +222,7 @@ Deno.test("it keeps the newest files only", async () => {
     await share.offer(file, name);
     await clock.sleep(20, never);
   }
-  assert.deepEqual([...Deno.readDirSync(dir)].map(({ name }) => name).sort(), names.slice(2));
+  assert.deepEqual([...Deno.readDirSync(dir)].map(({ name }) => name).sort(), names.slice(4));
 });
 
 Deno.test("packets that are none, lie or flood are survived, and who is there is found", async () => {

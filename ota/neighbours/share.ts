@@ -2,8 +2,8 @@ import { join } from "node:path";
 import type { Clock } from "../../hal/mod.ts";
 import { isNear } from "./address.ts";
 
-/** Files that are kept for others: what a rollout of the application is made of, and the one before. */
-const FILES_MAX = 4;
+/** Files that are kept for others: a release, and the delta to it. The room is the journal's. */
+const FILES_MAX = 2;
 /** A box is there for its doors first. */
 const READERS_MAX = 4;
 /** Who takes longer than this takes it from elsewhere. */
