@@ -15,7 +15,7 @@ const TOOLS = ["qemu-system-x86_64", "mmdebstrap", "mkfs.erofs", "mcopy", "sfdis
 const MIB = 1 << 20;
 /** A boot takes 30 s here; a busy machine is far slower. */
 const BOOT_MS_MAX = 300_000;
-const CALL_MS_MAX = 300_000;
+const CALL_MS_MAX = 600_000;
 
 /** Why no card can be built and booted here; `undefined` when it can. */
 export function cardRefusal(): string | undefined {

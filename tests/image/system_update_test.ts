@@ -161,10 +161,12 @@ async function runs({ guest }: Machine) {
   };
 }
 
-/** States on the way of a good system, and where an update stands after the next start. */
+/**
+ * States on the way of a good system, and where an update stands after the next start. Nothing is done in
+ * `staging`: RAUC has read again what it wrote.
+ */
 const WAY = [
   ["fetching", /^fetching$/],
-  ["staging", /^(staging|waiting|switching|trial|idle)$/],
   ["waiting", /^(waiting|switching|trial)$/],
   ["switching", /^(switching|trial)$/],
   ["trial", /^(switching|trial|confirming|idle)$/],
@@ -205,12 +207,16 @@ const AT = `sed -n 's/.*"at":"\\([a-z]*\\)".*/\\1/p' ${STATE_FILE}`;
 async function lostIn(site: SystemSite, state: string, rollout: number): Promise<void> {
   await using machine = await site.on();
   await machine.guest.booted();
-  // A shell's own words only: a state may last for milliseconds.
-  const watch = `while read -r x <${STATE_FILE}; [[ $x != *'"at":"${state}"'* ]]; do :; done`;
+  // A shell's own words only, for a state may last for milliseconds; reading from nobody is its sleep.
+  const script = [
+    "exec 3<> <(:)",
+    `until [[ -e ${STATE_FILE} ]]; do read -t 0.2 -u 3; done`,
+    `while read -r x <${STATE_FILE}; [[ $x != *'"at":"${state}"'* ]]; do read -t 0.005 -u 3; done`,
+    "echo o >/proc/sysrq-trigger",
+  ].join("\n");
+  const words = btoa(script);
   await machine.guest.sh(
-    `(bash -c "${
-      watch.replaceAll('"', '\\"').replaceAll("$", "\\$")
-    }; echo o >/proc/sysrq-trigger" >/dev/null 2>&1 &)`,
+    `(echo ${words} | base64 -d >/run/watch; bash /run/watch >/dev/null 2>&1 &)`,
   );
   const over = (async () => {
     const { state: ended, reason } = await site.outcome(rollout);
