@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { random, seedOfRun } from "../crash/random.ts";
 import { cardRefusal } from "./card_guest.ts";
-import { clock, type Machine, pause, SystemSite } from "./system_site.ts";
+import { clock, type Machine, SystemSite } from "./system_site.ts";
 
 const refusal = cardRefusal();
 if (refusal !== undefined) console.log(`skipped: updates of the system: ${refusal}`);
