@@ -253,7 +253,7 @@ export class SystemSite implements AsyncDisposable {
 }
 
 /** Waits for `ms`. */
-export function pause(ms: number): Promise<void> {
+function pause(ms: number): Promise<void> {
   return clock.sleep(ms, new AbortController().signal);
 }
 
