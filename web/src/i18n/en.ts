@@ -106,11 +106,11 @@ export const en = {
       "roll-back": "Roll back",
     },
     abortAsk: "Boxes that have begun finish; no other begins. This cannot be taken back.",
-    rollBackAsk:
-      "The rollout ends. Every box that has the release gets back what it had before, at once and outside of windows too.",
-    rolledBack: (boxes: number, left: number) =>
+    rollBackAsk: (installed: number) =>
+      `The rollout ends. Boxes that have the release, ${installed} so far, get back what they had before, at once and outside of windows too.`,
+    rolledBack: (boxes: number, left: number, names: string) =>
       `${boxes} ${boxes === 1 ? "box goes" : "boxes go"} back` +
-      (left === 0 ? "." : `; of ${left} no earlier release is known.`),
+      (left === 0 ? "." : `; of ${left} no earlier release is known: ${names}`),
     failures: "Failed boxes",
     noFailures: "No box has failed.",
     audit: "Audit",

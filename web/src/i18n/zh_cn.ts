@@ -48,9 +48,12 @@ export const zhCn: Messages = {
       "roll-back": "回退",
     },
     abortAsk: "已开始的门禁箱会完成，其余不再开始。此操作不可撤销。",
-    rollBackAsk: "任务将结束，所有已安装该版本的门禁箱立即恢复到之前的版本，不受维护时段限制。",
-    rolledBack: (boxes, left) =>
-      `${boxes} 台门禁箱正在回退${left === 0 ? "。" : `；另有 ${left} 台没有可回退的版本。`}`,
+    rollBackAsk: (installed) =>
+      `任务将结束，已安装该版本的门禁箱（目前 ${installed} 台）立即恢复到之前的版本，不受维护时段限制。`,
+    rolledBack: (boxes, left, names) =>
+      `${boxes} 台门禁箱正在回退${
+        left === 0 ? "。" : `；另有 ${left} 台没有可回退的版本：${names}`
+      }`,
     failures: "失败的门禁箱",
     noFailures: "没有失败的门禁箱。",
     audit: "操作记录",

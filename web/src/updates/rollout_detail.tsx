@@ -8,6 +8,9 @@ import { ProgressBar } from "./progress_bar.tsx";
 import { tallyOf } from "./stages.ts";
 import { useRollout } from "./use_rollouts.ts";
 
+/** Boxes that a message names. */
+const NAMED_MAX = 10;
+
 type Act = RolloutAction | "roll-back";
 
 /** What may be done to a rollout in each status. */
@@ -31,6 +34,7 @@ export function RolloutDetail({ id }: { readonly id: number }): ReactNode {
   const { api } = useConsole();
   const { message, modal } = App.useApp();
   const { value, fault, look } = useRollout(id);
+  const nameOf = useNames();
   if (value === undefined) {
     return fault === undefined
       ? <Skeleton active paragraph={{ rows: 4 }} />
@@ -43,7 +47,10 @@ export function RolloutDetail({ id }: { readonly id: number }): ReactNode {
       else {
         const { rollouts, left } = await api.rollBack(id);
         const boxes = rollouts.reduce((sum, { groups }) => sum + groups[0]!.boxes, 0);
-        void message.info({ content: t.updates.rolledBack(boxes, left.length), duration: 8 });
+        const names = left.slice(0, NAMED_MAX).map(nameOf).join(", ");
+        const more = left.length > NAMED_MAX ? ", …" : "";
+        const content = t.updates.rolledBack(boxes, left.length, names + more);
+        void message.info({ content, duration: 15 });
       }
     } catch (error) {
       void message.error({ content: faultText(faultOf(error), t), duration: 8 });
@@ -53,7 +60,9 @@ export function RolloutDetail({ id }: { readonly id: number }): ReactNode {
   const ask = (action: Act) =>
     !isGrave(action) ? void act(action) : void modal.confirm({
       title: `${t.updates.action[action]} · ${rollout.name}`,
-      content: action === "abort" ? t.updates.abortAsk : t.updates.rollBackAsk,
+      content: action === "abort"
+        ? t.updates.abortAsk
+        : t.updates.rollBackAsk(tallyOf(rollout.groups).installed),
       okText: t.updates.action[action],
       cancelText: t.cancel,
       okButtonProps: { danger: true },
@@ -109,14 +118,19 @@ export function RolloutDetail({ id }: { readonly id: number }): ReactNode {
   );
 }
 
+/** What boxes are called, by their ids. */
+function useNames(): (id: string) => string {
+  const boxes = useLive((state) => state.boxes);
+  return (id) => boxes?.find((box) => box.id === id)?.name ?? id;
+}
+
 function Failures(
   { failures, language }: {
     readonly failures: readonly TargetView[];
     readonly language: Language;
   },
 ): ReactNode {
-  const boxes = useLive((state) => state.boxes);
-  const nameOf = (id: string) => boxes?.find((box) => box.id === id)?.name ?? id;
+  const nameOf = useNames();
   return (
     <ul className="rollout-failures">
       {failures.map(({ actionId, controllerId, reason, changedMs }) => (
