@@ -42,7 +42,7 @@ Deno.test({
         const how = "SYSTEM_CUTS=20 and SYSTEM_STATES=1 make them";
         return console.log(`skipped: updates of the system; ${how}`);
       }
-      if (STATES) await t.step("the power lost in every state", () => everyState(site, t));
+      if (STATES) await t.step("the power lost in every state", (part) => everyState(site, part));
       if (CUTS === 0) return;
       await t.step("it takes a new system while its door decides", async () => {
         await using machine = await site.on();
@@ -162,48 +162,60 @@ async function runs({ guest }: Machine) {
 }
 
 /**
- * States on the way of a good system, and where an update stands after the next start. Nothing is done in
- * `staging`: RAUC has read again what it wrote.
+ * States on the way of a system, where its update may stand after the next start, and how it may end then.
+ * Nothing is done in `staging`: RAUC has read again what it wrote. What is on trial is started once: a reset
+ * leads back, and until its updater is up to say so it gets a second start.
  */
 const WAY = [
-  ["fetching", /^fetching$/],
-  ["waiting", /^(waiting|switching|trial)$/],
-  ["switching", /^(switching|trial)$/],
-  ["trial", /^(switching|trial|confirming|idle)$/],
-  ["confirming", /^(confirming|idle)$/],
+  ["fetching", /^(fetching|waiting)$/, /^installed$/],
+  ["waiting", /^(waiting|switching|trial)$/, /^installed$/],
+  ["switching", /^(switching|trial)$/, /^installed$/],
+  ["trial", /^idle$/, /^failed did-not-start/],
+  ["confirming", /^(confirming|idle)$/, /^(installed|failed did-not-start)/],
+  ["reverting", /^(reverting|idle)$/, /^failed unhealthy/],
 ] as const;
 
-/**
- * One good system, and the power lost in each state on its way, then a bad one, lost while it goes back.
- * The machine watches its own state and switches itself off in that very moment, without a sync.
- */
+/** An update a state, with the power lost in that state: the box goes on by itself, and its system is good. */
 async function everyState(site: SystemSite, t: Deno.TestContext): Promise<void> {
-  const good = await site.release("0.2.5", () => Promise.resolve());
-  const { id } = await site.desk.rollout(good);
-  for (const [state, next] of WAY) {
+  const good = new Map<string, string>();
+  for (const version of ["0.2.5", "0.2.6"]) {
+    good.set(version, await site.release(version, () => Promise.resolve()));
+  }
+  let running = "";
+  for (const [state, next, end] of WAY) {
     await t.step(`lost while ${state}`, async () => {
+      const version = state === "reverting" ? "0.2.7" : running === "0.2.5" ? "0.2.6" : "0.2.5";
+      const path = good.get(version) ?? await site.release(version, spoilBox);
+      const { id } = await site.desk.rollout(path);
       await lostIn(site, state, id);
-      const kept = await site.state();
-      assert.equal(kept, state, "the card holds another state than was seen");
+      assert.equal(await site.state(), state, "the card holds another state than was seen");
+      const begunMs = clock.monotonicMs();
       await using machine = await site.on();
       await machine.guest.booted();
       const { said } = await machine.guest.sh(`until [ -e ${STATE_FILE} ]; do :; done; ${AT}`);
       assert.match(said.trim(), next);
       await site.opens(machine.reader);
+      const told = await site.outcome(id);
+      assert.match(`${told.state} ${told.reason ?? ""}`.trim(), end);
+      if (told.state === "installed") running = version;
+      await machine.guest.booted();
+      const now = await runs(machine);
+      const expected = { version: running, onTrial: false };
+      assert.deepEqual({ version: now.version, onTrial: now.onTrial }, expected);
+      const tookS = Math.round((clock.monotonicMs() - begunMs) / 1_000);
+      console.log(`lost while ${state}, then ${said.trim()}: ${told.state} after ${tookS} s`);
     });
   }
-  await using machine = await site.on();
-  await installed(site, id);
-  await machine.guest.booted();
-  const now = await runs(machine);
-  assert.deepEqual({ ...now, slot: "" }, { version: "0.2.5", slot: "", onTrial: false });
 }
 
 const STATE_FILE = "/data/updates/os.json";
 /** What the file says, in the guest's own shell. */
 const AT = `sed -n 's/.*"at":"\\([a-z]*\\)".*/\\1/p' ${STATE_FILE}`;
 
-/** Has the machine on until its update is in `state`, then takes the power away from within. */
+/**
+ * Has the machine on until its update is in `state`; it watches that itself, and switches itself off in
+ * that very moment, without a sync.
+ */
 async function lostIn(site: SystemSite, state: string, rollout: number): Promise<void> {
   await using machine = await site.on();
   await machine.guest.booted();
@@ -218,13 +230,15 @@ async function lostIn(site: SystemSite, state: string, rollout: number): Promise
   await machine.guest.sh(
     `(echo ${words} | base64 -d >/run/watch; bash /run/watch >/dev/null 2>&1 &)`,
   );
+  let gone = false;
   const over = (async () => {
-    const { state: ended, reason } = await site.outcome(rollout);
+    const { state: ended, reason } = await site.outcome(rollout, () => gone);
     // It was faster than anybody could look.
-    throw new Error(`never seen while ${state}: ${ended} ${reason}`);
+    assert.ok(gone, `never seen while ${state}: ${ended} ${reason}`);
   })();
   await Promise.race([machine.guest.off(), over]);
-  over.catch(() => {});
+  gone = true;
+  await over;
 }
 
 async function spoilInitrd(root: string): Promise<void> {
