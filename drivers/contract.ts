@@ -100,6 +100,8 @@ export interface InputLine {
 
 /** One reader, as the runtime sees it. */
 export interface CardReader {
+  /** Gives it files; absent where its protocol has no way to. */
+  readonly firmware?: ReaderFirmware;
   /** Whether it answers. A one-way reader counts as online while its port or line is there. */
   online(): boolean;
   /** Subscribes; the callback runs in the tick in which the bytes were read. */
@@ -110,6 +112,37 @@ export interface CardReader {
   output(index: number): OutputLine;
   /** The reader's input `index`, from 0. */
   input(index: number): InputLine;
+}
+
+/** A file for a reader, read in parts: it is never held whole. */
+export interface ReaderFile {
+  /** In bytes, at least 1. */
+  readonly size: number;
+  /** Exactly `length` bytes from `offset` on. */
+  readonly read: (offset: number, length: number) => Promise<Uint8Array>;
+}
+
+/** How a reader is given a file. */
+export interface ReaderFileOptions {
+  /** Kind of file, in the protocol's own numbers; the usual one without it. */
+  readonly type?: number;
+  /** Where to go on, after the box was restarted; default 0. */
+  readonly fromOffset?: number;
+  /** Called with what the reader has acknowledged, in bytes. */
+  readonly onProgress?: (sentBytes: number) => void;
+}
+
+/** A reader whose firmware can be changed over its line. */
+export interface ReaderFirmware {
+  /** What it says of itself; `undefined` while it is unknown. */
+  identity(): ReaderIdentity | undefined;
+  /**
+   * Gives it `file` while it and its neighbours go on reading cards, as far as it can do both; resolves
+   * when it has taken it. An aborted transfer is to go on another time.
+   *
+   * @throws `HalError` `unsupported`, `protocol` when it rejects the file, `timeout`; the signal's reason.
+   */
+  take(file: ReaderFile, options: ReaderFileOptions, signal: AbortSignal): Promise<void>;
 }
 
 /** The readers of one serial line. Disposal closes the port and reports each offline (`closed`). */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import * as v from "valibot";
 import { EXIT, UsageError } from "../cli/args.ts";
 import { processClock } from "../hal/linux/mod.ts";
 import { OTA_COMMANDS } from "./cli/commands.ts";
@@ -22,6 +23,8 @@ Makes and keeps the repository of updates: who may sign what, and what there is 
                                           packs the application, with deltas; drafts it
   release --repo DIR --version V --bundle FILE.raucb --compatible gatehouse-amd64|gatehouse-pi
                                           drafts a system that gatehouse image build has packed
+  release --repo DIR --version V --reader-firmware FILE --vendor OUI --model N [--file-type N]
+                                          drafts firmware for readers of a model; V is what they then say
   sign DRAFT --key FILE                   adds a signature; needs no repository
   accept DRAFT --repo DIR                 takes a draft that enough keys have signed
   publish --repo DIR --snapshot-key FILE --timestamp-key FILE
@@ -52,6 +55,11 @@ async function main(): Promise<number> {
     }
     if (error instanceof RepositoryError || error instanceof Deno.errors.NotFound) {
       console.error(`gatehouse ota: ${error.message}`);
+      return EXIT.badInput;
+    }
+    if (error instanceof v.ValiError) {
+      const [issue] = error.issues;
+      console.error(`gatehouse ota: ${v.getDotPath(issue) ?? "the release"}: ${issue.message}`);
       return EXIT.badInput;
     }
     throw error;

@@ -15,7 +15,7 @@ import {
 import { type Draft, readDraft, writeDraft } from "./draft.ts";
 import { passphrase } from "./passphrase.ts";
 import { parsePlan } from "./plan.ts";
-import { addRelease, addSystemRelease } from "./release.ts";
+import { addFirmwareRelease, addRelease, addSystemRelease, firmwareModel } from "./release.ts";
 import { isTokenUri, newTokenKey, openTokenKey } from "./token_key.ts";
 
 const DAY_MS = 86_400_000;
@@ -35,6 +35,13 @@ function need(values: Readonly<Record<string, unknown>>, name: string): string {
   const value = values[name];
   if (typeof value !== "string") throw new UsageError(`--${name} is missing`);
   return value;
+}
+
+/** One byte of a reader's identity or a file's type. */
+function whole(text: string, name: string): number {
+  const value = Number(text);
+  if (/^\d{1,3}$/.test(text) && value <= 255) return value;
+  throw new UsageError(`--${name} is a number from 0 to 255`);
 }
 
 /** Keeps a draft where the signers find it, and says what comes next. */
@@ -109,9 +116,13 @@ async function release(args: string[], clock: Clock): Promise<number> {
     arch: { type: "string" },
     bundle: { type: "string" },
     compatible: { type: "string" },
+    "reader-firmware": { type: "string" },
+    vendor: { type: "string" },
+    model: { type: "string" },
+    "file-type": { type: "string", default: "1" },
     days: { type: "string" },
   });
-  const { arch = "any", days = "365", bundle } = values;
+  const { arch = "any", days = "365", bundle, "reader-firmware": firmware } = values;
   if (arch !== "any" && arch !== "x64" && arch !== "arm64") {
     throw new UsageError("--arch is x64, arm64 or any");
   }
@@ -120,12 +131,20 @@ async function release(args: string[], clock: Clock): Promise<number> {
   const repository = new Repository(repo);
   const nowMs = clock.wallMs();
   const version = need(values, "version");
-  const role = bundle === undefined ? "app" : "os";
+  let role = "app";
   let targets: TargetFile[];
-  if (bundle === undefined) {
+  if (firmware !== undefined) {
+    const vendor = need(values, "vendor").toLowerCase();
+    const model = whole(need(values, "model"), "model");
+    const fileType = whole(values["file-type"], "file-type");
+    role = `firmware-${firmwareModel({ vendor, model })}`;
+    const said = { version, vendor, model, fileType };
+    targets = [await addFirmwareRelease(repository, { file: firmware, nowMs, ...said })];
+  } else if (bundle === undefined) {
     const [from, archive] = [need(values, "from"), join(repo, "archive")];
     targets = await addRelease(repository, { version, from, arch, nowMs, archive });
   } else {
+    role = "os";
     const compatible = need(values, "compatible");
     targets = [await addSystemRelease(repository, { version, bundle, compatible, nowMs })];
   }

@@ -5,8 +5,10 @@ import { readTail } from "../image/mod.ts";
 import {
   type AppDelta,
   type AppRelease,
+  type FirmwareRelease,
   type ImageRelease,
   parseAppRelease,
+  parseFirmwareRelease,
   parseImageRelease,
 } from "../manifest/mod.ts";
 import type { Repository } from "../repository/mod.ts";
@@ -79,6 +81,31 @@ export async function addSystemRelease(
   });
   const path = `os/${version}/${compatible}.raucb`;
   return await repository.addFile(path, (await Deno.open(bundle)).readable, { ...release });
+}
+
+/** Firmware that is released. */
+export interface FirmwareReleaseOptions
+  extends Pick<FirmwareRelease, "version" | "vendor" | "model" | "fileType"> {
+  /** The maker's file, as `gatehouse osdp firmware` would send it. */
+  readonly file: string;
+  readonly nowMs: number;
+}
+
+/** The role that speaks for one model of readers, which is also its folder's name. */
+export function firmwareModel({ vendor, model }: { vendor: string; model: number }): string {
+  return `${vendor}-${model}`;
+}
+
+/** Puts a reader's firmware into the repository. @throws a `ValiError` naming what is wrong. */
+export async function addFirmwareRelease(
+  repository: Repository,
+  { file, nowMs, ...said }: FirmwareReleaseOptions,
+): Promise<TargetFile> {
+  const release = parseFirmwareRelease({
+    ...{ schema: 1, kind: "firmware", ...said, releasedMs: nowMs },
+  });
+  const path = `firmware/${firmwareModel(release)}/${release.version}.bin`;
+  return await repository.addFile(path, (await Deno.open(file)).readable, { ...release });
 }
 
 /** The newest releases of the application for `arch`, newest first. */

@@ -57,6 +57,36 @@ export function parseAppRelease(raw: unknown): AppRelease {
   return v.parse(AppReleaseSchema, raw);
 }
 
+const FirmwareReleaseSchema = v.strictObject({
+  schema: v.literal(SCHEMA),
+  kind: v.literal("firmware"),
+  /** What a reader says of its firmware once it has it: OSDP's `major.minor.build`. */
+  version: v.pipe(v.string(), v.regex(/^\d{1,3}\.\d{1,3}\.\d{1,3}$/, "expected such as 1.5.0")),
+  /** The maker's IEEE OUI in hex, as PDID has it. */
+  vendor: v.pipe(v.string(), v.regex(/^[0-9a-f]{6}$/, "expected an OUI of six hex digits")),
+  model: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255)),
+  /** OSDP's file type. */
+  fileType: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(255)),
+  /** When it was made, in ms since 1970. */
+  releasedMs: v.pipe(v.number(), v.integer(), v.minValue(0)),
+});
+
+/** Firmware for one model of reader. */
+export interface FirmwareRelease {
+  readonly schema: 1;
+  readonly kind: "firmware";
+  readonly version: string;
+  readonly vendor: string;
+  readonly model: number;
+  readonly fileType: number;
+  readonly releasedMs: number;
+}
+
+/** Reads the `custom` part of a reader's firmware. @throws a `ValiError` naming the field. */
+export function parseFirmwareRelease(raw: unknown): FirmwareRelease {
+  return v.parse(FirmwareReleaseSchema, raw);
+}
+
 /** A CMS signature with its certificates has some kilobytes. */
 const SIGNATURE_BYTES_MAX = 64 << 10;
 

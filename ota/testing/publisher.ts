@@ -13,6 +13,8 @@ import {
 } from "../repository/mod.ts";
 import type { Metadata } from "@tufjs/models";
 
+/** The role that speaks for simulated readers' firmware, whose model is 1, and for a model that is not there. */
+const FIRMWARE_ROLE = "firmware-0a0017-1";
 const YEAR_MS = 365 * 86_400_000;
 
 /** A key that exists as long as the test. */
@@ -26,8 +28,8 @@ export function memoryKey(): RoleKey {
 }
 
 /**
- * A district's publisher as the guide has it: root 2 of 3, targets 2 of 3, `app` and `os` 2 of 3, one
- * assigning key online.
+ * A district's publisher as the guide has it: root 2 of 3, targets 2 of 3, `app`, `os` and the firmware
+ * of one model of readers 2 of 3, one assigning key online.
  */
 export class Publisher {
   readonly repository: Repository;
@@ -36,6 +38,7 @@ export class Publisher {
   targets: RoleKey[] = [memoryKey(), memoryKey(), memoryKey()];
   app: RoleKey[] = [memoryKey(), memoryKey(), memoryKey()];
   os: RoleKey[] = [memoryKey(), memoryKey(), memoryKey()];
+  firmware: RoleKey[] = [memoryKey(), memoryKey(), memoryKey()];
   snapshot: RoleKey = memoryKey();
   timestamp: RoleKey = memoryKey();
   assign: RoleKey = memoryKey();
@@ -64,6 +67,7 @@ export class Publisher {
     await publisher.delegate();
     await publisher.signApp(publisher.app.slice(0, 2), []);
     await publisher.signSystem([]);
+    await publisher.signFirmware([]);
     await publisher.publish();
     return publisher;
   }
@@ -90,6 +94,12 @@ export class Publisher {
     const delegations: Delegation[] = [
       { name: "app", paths: ["app/*/*"], keys: this.app.map(({ key }) => key), threshold: 2 },
       { name: "os", paths: ["os/*/*"], keys: this.os.map(({ key }) => key), threshold: 2 },
+      {
+        name: FIRMWARE_ROLE,
+        paths: ["firmware/0a0017-1/*", "firmware/0a0017-2/*"],
+        keys: this.firmware.map(({ key }) => key),
+        threshold: 2,
+      },
       { name: this.assignRole, paths: [], keys: [this.assign.key], threshold: 1 },
     ];
     const draft = this.repository.draftTargets("targets", this.nowMs + YEAR_MS, { delegations });
@@ -117,6 +127,11 @@ export class Publisher {
   /** Publishes the next version of the role `os`. */
   async signSystem(add: readonly TargetFile[]): Promise<void> {
     await this.#sign("os", this.os.slice(0, 2), add);
+  }
+
+  /** Publishes the next version of the firmware's role. */
+  async signFirmware(add: readonly TargetFile[]): Promise<void> {
+    await this.#sign(FIRMWARE_ROLE, this.firmware.slice(0, 2), add);
   }
 
   async #sign(

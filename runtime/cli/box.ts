@@ -20,6 +20,7 @@ import {
   deviceFaults,
   DoorModes,
   EmergencyLatches,
+  FirmwareCourier,
   recordPlugs,
 } from "../box/mod.ts";
 import type { ResolvedConfig } from "../config/mod.ts";
@@ -33,7 +34,7 @@ import { SimulatedBuses } from "./simulated_buses.ts";
 import { DATA_DIR_DEFAULT, EXIT, readArgs, UsageError } from "./usage.ts";
 
 const HELP = `
-gatehouse box --config FILE [--data DIR] [--log-level LEVEL]
+gatehouse box --config FILE [--data DIR] [--updates DIR] [--log-level LEVEL]
 
 Runs a box: takes the doors that FILE names, decides at them, records every event, and talks to its
 district if it was enrolled (gatehouse enrol). Logs one JSON object a line to standard error. Ends on
@@ -41,6 +42,8 @@ SIGTERM or SIGINT, outputs in their safe state.
 
   --config FILE       the box.yaml; gatehouse check reads it without running it
   --data DIR          journal, policy and identity, default ${DATA_DIR_DEFAULT}
+  --updates DIR       what gatehouse updater keeps, for firmware of readers; default GATEHOUSE_UPDATES
+                      of the environment, else DATA/updates
   --log-level LEVEL   ${LOG_LEVELS.join(", ")}; default info
 
 Exit codes: 0 stopped as asked, 1 a device or the data folder cannot be used, 2 bad usage,
@@ -52,6 +55,7 @@ export async function boxCommand(args: string[], signal: AbortSignal): Promise<n
   const parsed = readArgs(args, {
     config: { type: "string" },
     data: { type: "string" },
+    updates: { type: "string" },
     "log-level": { type: "string" },
   }, HELP);
   if (parsed === undefined) return EXIT.ok;
@@ -81,7 +85,9 @@ export async function boxCommand(args: string[], signal: AbortSignal): Promise<n
       log.error(`another box runs on ${data}; stop it, or give each its own --data`);
       return EXIT.failed;
     }
-    await runBox(config, data, clock, log, signal);
+    const updates = parsed.values.updates ?? Deno.env.get("GATEHOUSE_UPDATES") ??
+      join(data, "updates");
+    await runBox(config, { data, updates }, clock, log, signal);
     return EXIT.ok;
   } catch (error) {
     log.error("the box cannot go on", { cause: String(error) });
@@ -92,7 +98,7 @@ export async function boxCommand(args: string[], signal: AbortSignal): Promise<n
 /** Puts the parts together, and takes them apart in the opposite order when `signal` aborts. */
 async function runBox(
   config: ResolvedConfig,
-  data: string,
+  { data, updates }: { readonly data: string; readonly updates: string },
   clock: CorrectedClock,
   log: Log,
   signal: AbortSignal,
@@ -148,6 +154,16 @@ async function runBox(
   await record(journal, log, { kind: "box.started", version: VERSION });
   stack.defer(() => record(journal, log, { kind: "box.stopped" }));
   stack.use(watchPlugs(clock, journal, log));
+  stack.use(
+    new FirmwareCourier({
+      readers: devices.readers,
+      order: join(updates, "readers/order.json"),
+      report: join(data, "reader-firmware.json"),
+      clock,
+      log: log.part("firmware"),
+      record: (event) => void record(journal, log, event),
+    }),
+  );
 
   let sync: SyncHandle | undefined;
   const status = (): BoxStatus => ({

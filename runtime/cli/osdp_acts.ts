@@ -7,11 +7,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import * as v from "valibot";
 import { HalError, writeFileDurably } from "../../hal/mod.ts";
+import type { ReaderFile } from "../../drivers/contract.ts";
 import {
   discoverOsdp,
   keyFault,
   type OsdpFileProgress,
-  type OsdpFileSource,
   type OsdpFinding,
   OsdpKeyError,
 } from "../../drivers/card-reader/osdp/mod.ts";
@@ -280,7 +280,7 @@ export async function sendFirmware(
     if (json) io.print(JSON.stringify(progress));
     else io.note(`${state} ${percent}%`);
   };
-  const source: OsdpFileSource = { size, read: (at, length) => readPart(handle, at, length) };
+  const source: ReaderFile = { size, read: (at, length) => readPart(handle, at, length) };
   const result = await bench.bus.sendFile(address, source, {
     fromOffset,
     keepForLater: true,

@@ -3,6 +3,7 @@ import type { Clock } from "../../hal/mod.ts";
 import { linuxClock } from "../../hal/linux/mod.ts";
 import { AppBackEnd, AppSlots, SYSTEM_TOOLS } from "../../ota/app/mod.ts";
 import { DdiClient, type DistrictCalls } from "../../ota/ddi/mod.ts";
+import { FirmwareBackEnd } from "../../ota/firmware/mod.ts";
 import { ImageBackEnd, SYSTEM_RAUC } from "../../ota/image/mod.ts";
 import { Neighbours } from "../../ota/neighbours/mod.ts";
 import { TimeFloor, UpdateTrust } from "../../ota/trust/mod.ts";
@@ -150,7 +151,7 @@ async function runUpdater(
     floor,
   });
   const leaving = (command: readonly string[]) => async () => {
-    await runRestart(command);
+    if (command.length > 0) await runRestart(command);
     log.info("leaving for the next release");
     leave.abort();
   };
@@ -165,7 +166,11 @@ async function runUpdater(
     trust,
     boxId: identity.boxId,
     assignRole: settings.assignRole,
-    payloads: { app, ...system === undefined ? {} : { os: system.os } },
+    payloads: {
+      app,
+      firmware: firmwarePayload(settings, { ...parts, restart: leaving([]) }),
+      ...system === undefined ? {} : { os: system.os },
+    },
     attributes: () => ({
       version: VERSION,
       arch: Deno.build.arch,
@@ -274,6 +279,32 @@ async function systemPayload(settings: Settings, parts: PayloadParts) {
     health: (ended) => gate.watch(Deno.env.get("GATEHOUSE_SLOT") ?? "", () => false, ended),
   };
   return { os, backEnd, slot: status.booted };
+}
+
+/** Firmware of readers, which the box gives them: no program is restarted but this one. */
+function firmwarePayload(settings: Settings, parts: PayloadParts): Payload {
+  const { updates, data, bytesPerSecondMax } = settings;
+  const { trust, ddi, clock, restart } = parts;
+  const dir = join(updates, "readers");
+  const backEnd = new FirmwareBackEnd({
+    dir,
+    report: join(data, "reader-firmware.json"),
+    trust,
+    source: ddi.source(),
+    clock,
+    freeBytes: () => SYSTEM_TOOLS.freeBytes(dir),
+    leave: restart,
+    ...bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax },
+  });
+  const gate = healthGate(settings, "before-firmware.json", clock);
+  const slot = Deno.env.get("GATEHOUSE_SLOT") ?? "";
+  return {
+    backEnd,
+    stateFile: join(updates, "firmware.json"),
+    clear: (windowOpen, ended) => gate.clear(windowOpen, ended),
+    health: async (ended) =>
+      await backEnd.carriedOut(ended) ?? await gate.watch(slot, () => false, ended),
+  };
 }
 
 function healthGate(settings: Settings, note: string, clock: Clock): HealthGate {

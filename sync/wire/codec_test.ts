@@ -146,6 +146,7 @@ const SAMPLES: { readonly [K in BoxEventKind]: BoxEvent & { kind: K } } = {
   "reader.offline": { kind: "reader.offline", reader: "r", reason: "no-reply" },
   "reader.tamper": { kind: "reader.tamper", reader: "r", active: true },
   "reader.power": { kind: "reader.power", reader: "r", failed: false },
+  "reader.firmware": { kind: "reader.firmware", reader: "r", firmware: "1.5.0" },
   "journal.replaced": { kind: "journal.replaced", file: "f", detail: "" },
   "journal.dropped": { kind: "journal.dropped", lane: "telemetry", firstSeq: 1, lastSeq: 2 },
   "command.result": { kind: "command.result", id: "c", outcome: "done" },

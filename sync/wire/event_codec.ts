@@ -72,6 +72,7 @@ const FIELDS = {
   "reader.offline": { reader: id, reason: id },
   "reader.tamper": { reader: id, active: v.boolean() },
   "reader.power": { reader: id, failed: v.boolean() },
+  "reader.firmware": { reader: id, firmware: id },
   "journal.replaced": { file: v.pipe(v.string(), v.maxLength(255)), detail },
   "journal.dropped": { lane: v.picklist(LANES), firstSeq: count, lastSeq: count },
   "box.stalled": { deadMs: count },

@@ -132,6 +132,8 @@ export type BoxEvent =
   | { readonly kind: "reader.offline"; readonly reader: string; readonly reason: string }
   | { readonly kind: "reader.tamper"; readonly reader: string; readonly active: boolean }
   | { readonly kind: "reader.power"; readonly reader: string; readonly failed: boolean }
+  /** The box has given it other firmware; `firmware` is what it says now. */
+  | { readonly kind: "reader.firmware"; readonly reader: string; readonly firmware: string }
   | {
     /** The store was corrupt, set aside as `file`, and made anew with the next epoch. */
     readonly kind: "journal.replaced";
@@ -236,6 +238,7 @@ export const LANE_OF: Readonly<Record<BoxEventKind, Lane>> = {
   "journal.dropped": "alarm",
   "box.stalled": "alarm",
   "command.result": "command",
+  "reader.firmware": "command",
   "door.mode": "command",
   "signal.silenced": "command",
   "policy.applied": "command",

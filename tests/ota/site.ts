@@ -12,7 +12,7 @@ import { TestDistrict } from "../../district/testing/district.ts";
 import type { WindowView } from "../../district/api/types.ts";
 import { UpdateDesk } from "../../district/testing/updates.ts";
 import { AppSlots } from "../../ota/app/mod.ts";
-import { addRelease } from "../../ota/cli/release.ts";
+import { addFirmwareRelease, addRelease } from "../../ota/cli/release.ts";
 import { publicKey } from "../../ota/repository/mod.ts";
 import { Publisher } from "../../ota/testing/mod.ts";
 import {
@@ -40,6 +40,8 @@ class Kept implements AsyncDisposable {
   #child: Deno.ChildProcess | undefined;
   #stopped = false;
   starts = 0;
+  /** Called with each line of its log. */
+  onLine: ((line: string) => void) | undefined;
 
   constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
     this.#args = args;
@@ -79,7 +81,9 @@ class Kept implements AsyncDisposable {
 
   async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      this.lines.push(...text.split("\n").filter((line) => line !== ""));
+      const lines = text.split("\n").filter((line) => line !== "");
+      for (const line of lines) this.onLine?.(line);
+      this.lines.push(...lines);
       this.lines.splice(0, this.lines.length - 300);
     }
   }
@@ -167,7 +171,10 @@ export class UpdateSite implements AsyncDisposable {
     const env = { GATEHOUSE_TRIAL_S: "40" };
     await Deno.mkdir(app);
     const box = stack.use(
-      new Kept([app, builtIn, "box", "--config", site.config, "--data", site.data], env),
+      new Kept([app, builtIn, "box", "--config", site.config, "--data", site.data], {
+        ...env,
+        GATEHOUSE_UPDATES: updates,
+      }),
     );
     const restart = join(site.dir, "restart");
     await Deno.writeTextFile(restart, `#!/bin/sh\nkill $(cat ${test.dataDir}/box.pid)\n`, {
@@ -206,6 +213,23 @@ export class UpdateSite implements AsyncDisposable {
     await publisher.publish();
     const target = targets.at(-1)!;
     this.slots.set(version, target.hashes.sha256!);
+    await this.desk.ok("li", "POST", "releases", { path: target.path });
+    return target.path;
+  }
+
+  /** Publishes firmware for readers of `model` that begins to say `version` with it, and adds it as a release. */
+  async firmware(version: string, file: Uint8Array, model = 1): Promise<string> {
+    const { publisher, bench: { dir } } = this;
+    const path = join(dir, `${version}.bin`);
+    await Deno.writeFile(path, file);
+    const said = { version, vendor: "0a0017", model, fileType: 1 };
+    const target = await addFirmwareRelease(publisher.repository, {
+      ...said,
+      file: path,
+      nowMs: Date.now(),
+    });
+    await publisher.signFirmware([target]);
+    await publisher.publish();
     await this.desk.ok("li", "POST", "releases", { path: target.path });
     return target.path;
   }

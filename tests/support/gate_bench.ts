@@ -49,6 +49,9 @@ export const ZHANG: Uint8Array = Uint8Array.of(0x04, 0xa1, 0xb2, 0xc3);
 /** A card of 26 bits, left-aligned, that may not pass at this hour. */
 export const LI: Uint8Array = Uint8Array.of(0x90, 0x63, 0x03, 0x80);
 
+/** Both readers take files, and restart then. */
+const FILES = { rebootMs: 500 };
+
 /**
  * Sets a bench up; the box is not started yet. With `key`, the reader inside demands the secure channel
  * under it, and box.yaml names `inside.key` in the data folder, which is the caller's to write. With
@@ -65,7 +68,7 @@ export async function bench(key?: Uint8Array, folder?: string): Promise<Bench> {
   const line = simulateOsdpReaders(
     pair.port,
     clock,
-    [{ address: 0, ...secure }, { address: 1 }],
+    [{ address: 0, ...secure, file: FILES }, { address: 1, file: FILES }],
     stop.signal,
   );
   const [data, config] = [join(dir, "data"), join(dir, "box.yaml")];

@@ -40,10 +40,18 @@ export const LAYERS: readonly Layer[] = [
     mayImport: ["hal", "sync/wire"],
   },
   { name: "setup", paths: ["runtime/setup/"], mayImport: [] },
+  { name: "firmware order", paths: ["ota/firmware/order.ts"], mayImport: ["hal"] },
   {
     name: "runtime",
     paths: ["runtime/"],
-    mayImport: ["hal", "drivers/contract", "sync/wire", "journal contract", "project"],
+    mayImport: [
+      "hal",
+      "drivers/contract",
+      "sync/wire",
+      "journal contract",
+      "firmware order",
+      "project",
+    ],
   },
   {
     name: "sync",
@@ -57,7 +65,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "ota",
     paths: ["ota/"],
-    mayImport: ["hal", "sync/wire", "ota manifest", "ota repository"],
+    mayImport: ["hal", "sync/wire", "ota manifest", "ota repository", "firmware order"],
   },
   {
     name: "district api",

@@ -5,11 +5,18 @@
  * @module
  */
 import { type Cancel, HalError, type SerialChunk, type SerialPort } from "../../../hal/mod.ts";
-import type { CardReader, ReaderBus, ReaderIdentity, SerialDriverHost } from "../../contract.ts";
+import type {
+  CardReader,
+  ReaderBus,
+  ReaderFile,
+  ReaderFirmware,
+  ReaderIdentity,
+  SerialDriverHost,
+} from "../../contract.ts";
 import {
   type OsdpFileOptions,
+  type OsdpFileProgress,
   type OsdpFileResult,
-  type OsdpFileSource,
   sendFile,
 } from "./file_transfer.ts";
 import { type Frame, FrameDecoder } from "./frame.ts";
@@ -88,7 +95,7 @@ export class OsdpBus implements ReaderBus {
     );
     const wake = () => this.#plan();
     this.#readers = options.map((one) =>
-      new OsdpReader(one, keySource(one), host.clock, host.log, wake, random)
+      new OsdpReader(one, keySource(one), host.clock, host.log, wake, this.#give, random)
     );
     this.#talks = this.#readers.map((reader) => reader.conversation);
     this.#replyMs = new Map(this.#talks.map((talk, i) => [talk, options[i]!.replyMs]));
@@ -205,7 +212,7 @@ export class OsdpBus implements ReaderBus {
    */
   async sendFile(
     address: number,
-    source: OsdpFileSource,
+    source: ReaderFile,
     options: OsdpFileOptions,
     signal: AbortSignal,
   ): Promise<OsdpFileResult> {
@@ -213,6 +220,19 @@ export class OsdpBus implements ReaderBus {
     const bench = { ...this.#bench(signal), baudRate };
     return await sendFile(this.#reader(address).conversation, bench, source, options);
   }
+
+  readonly #give = async (
+    { address }: OsdpReader,
+    ...[file, { onProgress, ...options }, signal]: Parameters<ReaderFirmware["take"]>
+  ): Promise<void> => {
+    await this.sendFile(address, file, {
+      ...options,
+      keepForLater: true,
+      ...onProgress === undefined
+        ? {}
+        : { onProgress: ({ sentBytes }: OsdpFileProgress) => onProgress(sentBytes) },
+    }, signal);
+  };
 
   /** What the reader at `address` says of itself; `undefined` while it is unknown. */
   identity(address: number): ReaderIdentity | undefined {

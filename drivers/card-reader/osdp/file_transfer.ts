@@ -6,7 +6,7 @@
  * @module
  */
 import { HalError } from "../../../hal/mod.ts";
-import type { ReaderIdentity } from "../../contract.ts";
+import type { ReaderFile, ReaderIdentity } from "../../contract.ts";
 import type { Conversation } from "./conversation.ts";
 import { FRAME_BYTES_MAX } from "./frame.ts";
 import type { Bench } from "./install_key.ts";
@@ -41,14 +41,6 @@ const EXCLUSIVE_PACE_MS = 2_000;
 export const FILE_BYTES_MAX = 64 << 20;
 /** The one type that the standard gives: a file that this very reader understands. */
 const TYPE_OPAQUE = 1;
-
-/** A file, read in parts: it is never held whole. */
-export interface OsdpFileSource {
-  /** In bytes, at least 1. */
-  readonly size: number;
-  /** Exactly `length` bytes from `offset` on. */
-  readonly read: (offset: number, length: number) => Promise<Uint8Array>;
-}
 
 /** How far a transfer is. */
 export interface OsdpFileProgress {
@@ -87,7 +79,7 @@ const busy = new WeakSet<Conversation>();
 export async function sendFile(
   conversation: Conversation,
   bench: Bench & { readonly baudRate: () => number },
-  source: OsdpFileSource,
+  source: ReaderFile,
   options: OsdpFileOptions,
 ): Promise<OsdpFileResult> {
   const { size } = source;
@@ -120,7 +112,7 @@ type FileStatus = Reply & { kind: "fileStatus" };
 class Transfer {
   readonly #conversation: Conversation;
   readonly #bench: Bench & { readonly baudRate: () => number };
-  readonly #source: OsdpFileSource;
+  readonly #source: ReaderFile;
   readonly #options: OsdpFileOptions & { readonly type: number; readonly fromOffset: number };
   readonly #firmware: string | undefined;
   #offset: number;
@@ -134,7 +126,7 @@ class Transfer {
   constructor(
     conversation: Conversation,
     bench: Bench & { readonly baudRate: () => number },
-    source: OsdpFileSource,
+    source: ReaderFile,
     options: OsdpFileOptions & { readonly type: number; readonly fromOffset: number },
   ) {
     this.#conversation = conversation;

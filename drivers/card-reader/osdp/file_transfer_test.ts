@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import { crc16 } from "../../../hal/mod.ts";
 import type { SimulatedReaderOptions } from "../../../hal/sim/osdp_reader/mod.ts";
 import { FrameDecoder } from "./frame.ts";
-import type { OsdpFileOptions, OsdpFileProgress, OsdpFileSource } from "./mod.ts";
+import type { ReaderFile } from "../../contract.ts";
+import type { OsdpFileOptions, OsdpFileProgress } from "./mod.ts";
 import { type LineRig, openLineRig, openRig, settle } from "./rig_test.ts";
 
 const KEY = Uint8Array.fromHex("000102030405060708090a0b0c0d0e0f");
@@ -16,7 +17,7 @@ function firmware(size = SIZE) {
   const crc = crc16(bytes, 0, size - 2);
   bytes.set([crc & 0xff, crc >> 8], size - 2);
   const lengths: number[] = [];
-  const source: OsdpFileSource = {
+  const source: ReaderFile = {
     size,
     read: (offset, length) => {
       lengths.push(length);
@@ -50,7 +51,7 @@ const open = async (reader: SimulatedReaderOptions, baudRate = 38_400) => {
 
 const send = (
   rig: LineRig,
-  source: OsdpFileSource,
+  source: ReaderFile,
   options: OsdpFileOptions = {},
   signal = new AbortController().signal,
 ) => {

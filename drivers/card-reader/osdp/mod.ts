@@ -37,12 +37,7 @@ export { OsdpRequestError } from "./requests.ts";
 export type { OsdpText } from "./text.ts";
 export { type OsdpOptions, OsdpOptionsSchema, parseOsdpOptions } from "./options.ts";
 
-export type {
-  OsdpFileOptions,
-  OsdpFileProgress,
-  OsdpFileResult,
-  OsdpFileSource,
-} from "./file_transfer.ts";
+export type { OsdpFileOptions, OsdpFileProgress, OsdpFileResult } from "./file_transfer.ts";
 export type { Capability } from "./replies.ts";
 
 /** OSDP v2 reader in clear text or the secure channel, 9600 to 230400 8N1. IEC 60839-11-5. */

@@ -11,6 +11,7 @@ import type {
   OutputLine,
   ReaderEvent,
   ReaderFeedback,
+  ReaderFirmware,
 } from "../../contract.ts";
 import { Conversation } from "./conversation.ts";
 import { patternsOf } from "./feedback.ts";
@@ -29,6 +30,7 @@ const INPUTS_MAX = 32;
 export class OsdpReader implements CardReader {
   /** What is said on the line; for the bus. */
   readonly conversation: Conversation;
+  readonly firmware: ReaderFirmware;
   readonly #options: OsdpOptions;
   readonly #clock: Clock;
   readonly #log: DriverLog;
@@ -37,15 +39,20 @@ export class OsdpReader implements CardReader {
   readonly #outputs = new Map<number, OsdpOutput>();
   readonly #orders: OrderQueue;
 
-  /** `wake` is called when something waits that should not wait for the next poll. */
+  /** `wake` is called when something waits that should not wait for the next poll; `take` gives it a file. */
   constructor(
     options: OsdpOptions,
     key: KeySource | undefined,
     clock: Clock,
     log: DriverLog,
     wake: () => void,
+    take: (reader: OsdpReader, ...what: Parameters<ReaderFirmware["take"]>) => Promise<void>,
     random?: RandomSource,
   ) {
+    this.firmware = {
+      identity: () => this.conversation.presence.identity,
+      take: (...what) => take(this, ...what),
+    };
     this.#options = options;
     this.#orders = new OrderQueue(this.#outputs, patternsOf(options.feedback));
     this.#clock = clock;

@@ -71,8 +71,8 @@ export class SimulatedOsdpReader {
     this.#senses = new Senses(options.inputs ?? 2);
     this.#relays = new RelayBank(options.outputs ?? 2, clock);
     this.#lamp = new Lamp(clock);
-    this.#sink = options.file && new FileSink(options.file, (rebootMs) => {
-      this.#firmware = [1, 5, 0];
+    this.#sink = options.file && new FileSink(options.file, ({ bytes }, rebootMs) => {
+      this.#firmware = firmwareOf(bytes);
       // Once its answer is out.
       if (rebootMs !== undefined) clock.schedule(50, () => this.reboot(rebootMs));
     });
@@ -379,6 +379,12 @@ export class SimulatedOsdpReader {
     this.#relays.stop();
     this.#lamp.stop();
   }
+}
+
+/** A file that begins with `GHFW` says its version in the next three bytes; others are 1.5.0. */
+function firmwareOf(bytes: Uint8Array): number[] {
+  const [magic, version] = [bytes.subarray(0, 4), bytes.subarray(4, 7)];
+  return new TextDecoder().decode(magic) === "GHFW" ? [...version] : [1, 5, 0];
 }
 
 function subscribe<L>(listeners: Set<L>, listener: L): Cancel {

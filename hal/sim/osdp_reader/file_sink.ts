@@ -29,13 +29,16 @@ export class FileSink {
   /** Where each part began, in order, rejected ones too. */
   readonly offsets: number[] = [];
   readonly #options: SimulatedFileOptions;
-  readonly #done: (rebootMs: number | undefined) => void;
+  readonly #done: (file: SimulatedFile, rebootMs: number | undefined) => void;
   #bytes: number[] = [];
   #size: number | undefined;
   #finishing = 0;
 
-  /** `done` is called when a file was taken; with the time of the reboot if there is one. */
-  constructor(options: SimulatedFileOptions, done: (rebootMs: number | undefined) => void) {
+  /** `done` is called with a file that was taken, and the time of the reboot if there is one. */
+  constructor(
+    options: SimulatedFileOptions,
+    done: (file: SimulatedFile, rebootMs: number | undefined) => void,
+  ) {
     this.#options = options;
     this.#done = done;
   }
@@ -88,8 +91,9 @@ export class FileSink {
     this.forget();
     const crc = crc16(bytes, 0, bytes.length - 2);
     if (bytes.at(-2) !== (crc & 0xff) || bytes.at(-1) !== crc >> 8) return this.#status(-3);
-    this.files.push({ type, bytes });
-    this.#done(this.#options.rebootMs);
+    const file = { type, bytes };
+    this.files.push(file);
+    this.#done(file, this.#options.rebootMs);
     return this.#status(this.#options.rebootMs === undefined ? 1 : 2);
   }
 

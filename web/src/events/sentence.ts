@@ -77,6 +77,8 @@ export function sentenceOf(view: EventView, t: Messages): Sentence {
       return event.active ? s.tamper(event.reader) : s.tamperCleared(event.reader);
     case "reader.power":
       return event.failed ? s.powerFailed(event.reader) : s.powerBack(event.reader);
+    case "reader.firmware":
+      return s.readerFirmware(event.reader, event.firmware);
     case "journal.replaced":
       return s.journalReplaced(event.file, event.detail);
     case "journal.dropped":

@@ -293,6 +293,8 @@ export const en = {
     readerOnline: (reader: string) => say`Reader ${reader} is online`,
     tamper: (reader: string) => say`Reader ${reader}: tamper switch tripped`,
     tamperCleared: (reader: string) => say`Reader ${reader}: tamper cleared`,
+    readerFirmware: (reader: string, firmware: string) =>
+      say`Reader ${reader} was given firmware ${firmware}`,
     powerFailed: (reader: string) => say`Reader ${reader}: power fault`,
     powerBack: (reader: string) => say`Reader ${reader}: power is back`,
     journalReplaced: (file: string, detail: string) =>

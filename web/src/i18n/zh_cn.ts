@@ -255,6 +255,7 @@ export const zhCn: Messages = {
     readerOnline: (reader) => say`读卡器 ${reader} 上线`,
     tamper: (reader) => say`读卡器 ${reader} 防拆报警`,
     tamperCleared: (reader) => say`读卡器 ${reader} 防拆恢复`,
+    readerFirmware: (reader, firmware) => say`读卡器 ${reader} 已更新固件至 ${firmware}`,
     powerFailed: (reader) => say`读卡器 ${reader} 供电异常`,
     powerBack: (reader) => say`读卡器 ${reader} 供电恢复`,
     journalReplaced: (file, detail) => say`事件库损坏，已另存为 ${file}：${detail}`,
