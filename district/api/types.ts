@@ -245,6 +245,8 @@ export interface RolloutRequest {
   }[];
   /** When devices may switch; without it at any time. What is fetched before waits. */
   readonly window?: WindowView;
+  /** Stays open after its last group: boxes that match the labels later get it too. */
+  readonly standing?: boolean;
 }
 
 /** Hours in a place's own time in which devices may switch to what they have fetched. */
@@ -276,7 +278,14 @@ export interface RolloutView {
   readonly release: string;
   readonly createdBy: string;
   readonly createdMs: number;
-  readonly status: "draft" | "awaiting-approval" | "running" | "paused" | "finished" | "aborted";
+  readonly status:
+    | "draft"
+    | "awaiting-approval"
+    | "running"
+    | "paused"
+    | "standing"
+    | "finished"
+    | "aborted";
   /** While running or paused: the present group, from 0. */
   readonly group?: number;
   /** While paused. */
@@ -290,6 +299,8 @@ export interface RolloutView {
     readonly failed: number;
   }[];
   readonly window?: WindowView;
+  /** Whether it stays open after its last group. */
+  readonly standing?: boolean;
   /** Of one rollout, oldest first. An empty operator: the rollout by itself. */
   readonly audit?: readonly {
     readonly atMs: number;

@@ -102,6 +102,7 @@ export const RolloutRequestSchema: v.GenericSchema<unknown, RolloutRequest> = v.
     v.maxLength(GROUPS_MAX),
   ),
   window: optional(WindowSchema),
+  standing: optional(v.boolean()),
 });
 
 /** Checks the query of `GET /api/rollouts/:id/targets`. */
@@ -165,7 +166,15 @@ export const RolloutSchema: v.GenericSchema<unknown, RolloutView> = v.strictObje
   release: v.string(),
   createdBy: v.string(),
   createdMs: count,
-  status: v.picklist(["draft", "awaiting-approval", "running", "paused", "finished", "aborted"]),
+  status: v.picklist([
+    "draft",
+    "awaiting-approval",
+    "running",
+    "paused",
+    "standing",
+    "finished",
+    "aborted",
+  ]),
   group: optional(count),
   pausedBy: optional(v.picklist(["operator", "errors"])),
   window: optional(WindowSchema),
@@ -177,6 +186,7 @@ export const RolloutSchema: v.GenericSchema<unknown, RolloutView> = v.strictObje
     installed: count,
     failed: count,
   })),
+  standing: optional(v.boolean()),
   audit: optional(
     v.array(v.strictObject({ atMs: count, operator: v.string(), what: v.string() })),
   ),

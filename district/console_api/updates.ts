@@ -160,7 +160,7 @@ function targetView(row: TargetRow): TargetView {
 
 function rolloutView(row: RolloutRow, audit?: readonly RolloutAuditRow[]): RolloutView {
   const { id, name, releasePath, createdMs, rollout } = row;
-  const { status, createdBy, groups, counts, window } = rollout;
+  const { status, createdBy, groups, counts, window, standing } = rollout;
   return {
     id,
     name,
@@ -172,6 +172,7 @@ function rolloutView(row: RolloutRow, audit?: readonly RolloutAuditRow[]): Rollo
     ...(status.at === "paused" ? { pausedBy: status.reason } : {}),
     groups: groups.map((plan, index) => ({ ...plan, ...counts[index]! })),
     ...(window === undefined ? {} : { window }),
+    ...(standing === undefined ? {} : { standing: true }),
     ...(audit === undefined ? {} : { audit }),
   };
 }

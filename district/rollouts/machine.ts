@@ -5,6 +5,7 @@
  * Groups go one after the other: canaries first, then shares of what is left. The next begins when
  * enough of the one before have installed it; everything stops when too many have failed. Stopping
  * takes nothing back: boxes that are on trial finish by themselves, nobody else is offered anything.
+ * One that stands stays open after its last group: boxes that join its labels later get it too.
  *
  * @module
  */
@@ -37,8 +38,18 @@ export type RolloutStatus =
   | { readonly at: "awaiting-approval"; readonly submittedBy: string }
   | { readonly at: "running"; readonly group: number }
   | { readonly at: "paused"; readonly group: number; readonly reason: PauseReason }
+  /** All groups have told; boxes that join are offered it. */
+  | { readonly at: "standing" }
   | { readonly at: "finished" }
   | { readonly at: "aborted" };
+
+/** For whom a rollout stays open. */
+export interface Standing {
+  /** All of these. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** The group of those that joined, from the first on. */
+  readonly group?: number;
+}
 
 /** A rollout, as far as it decides. */
 export interface Rollout {
@@ -50,6 +61,8 @@ export interface Rollout {
   readonly forgiven: number;
   /** When devices may switch; without it at any time. */
   readonly window?: RolloutWindow;
+  /** Without it, it is over when its last group is. */
+  readonly standing?: Standing;
   /** The rollout that this one takes back. */
   readonly takesBack?: number;
 }
@@ -62,6 +75,8 @@ export type RolloutEvent =
   | { readonly kind: "pause"; readonly by: string }
   | { readonly kind: "resume"; readonly by: string }
   | { readonly kind: "abort"; readonly by: string }
+  /** A box that stood in no group is offered it. */
+  | { readonly kind: "join" }
   /** A box of `group` has told how its update ended; each box once. */
   | { readonly kind: "outcome"; readonly group: number; readonly installed: boolean };
 
@@ -81,11 +96,17 @@ export type RolloutTransition =
 /** A rollout has a handful of stages; more is a mistake. */
 export const GROUPS_MAX = 20;
 
+/** What an operator's event is: the others happen by themselves. */
+export type OperatorEvent = Exclude<RolloutEvent, { kind: "outcome" | "join" }>;
+
+/** The group of boxes that joined a rollout that stands. */
+const JOINED = "joined later";
+
 /** A new rollout. @throws RangeError naming what is wrong with `groups`. */
 export function newRollout(
   createdBy: string,
   groups: readonly GroupPlan[],
-  window?: RolloutWindow,
+  { window, standing }: Pick<Rollout, "window" | "standing"> = {},
 ): Rollout {
   if (groups.length === 0 || groups.length > GROUPS_MAX) {
     throw new RangeError(`a rollout has 1 to ${GROUPS_MAX} groups, not ${groups.length}`);
@@ -101,6 +122,7 @@ export function newRollout(
   return {
     status: { at: "draft" },
     ...window === undefined ? {} : { window },
+    ...standing === undefined ? {} : { standing },
     createdBy,
     groups,
     counts: groups.map(() => ({ installed: 0, failed: 0 })),
@@ -118,7 +140,8 @@ export function takingBack(id: number, by: string, group: GroupPlan): Rollout {
 }
 
 /** The last group whose boxes may be offered the update now; -1 when nobody's may. */
-export function offeredUpTo({ status }: Rollout): number {
+export function offeredUpTo({ status, groups }: Rollout): number {
+  if (status.at === "standing") return groups.length - 1;
   return status.at === "running" ? status.group : -1;
 }
 
@@ -149,10 +172,11 @@ export function stepRollout(rollout: Rollout, event: RolloutEvent): RolloutTrans
       return status.at === "awaiting-approval"
         ? move({ at: "draft" }, "rejected", event.by)
         : refuse("nothing waits for approval");
-    case "pause":
-      return status.at === "running"
-        ? move({ at: "paused", group: status.group, reason: "operator" }, "paused", event.by)
-        : refuse("it does not run");
+    case "pause": {
+      if (status.at !== "running" && status.at !== "standing") return refuse("it does not run");
+      const group = status.at === "running" ? status.group : rollout.groups.length - 1;
+      return move({ at: "paused", group, reason: "operator" }, "paused", event.by);
+    }
     case "resume": {
       if (status.at !== "paused") return refuse("it is not paused");
       if (status.reason === "errors" && event.by === rollout.createdBy) {
@@ -164,20 +188,39 @@ export function stepRollout(rollout: Rollout, event: RolloutEvent): RolloutTrans
       const forgiven = status.reason === "errors"
         ? rollout.counts[status.group]!.failed
         : rollout.forgiven;
-      return settle(
-        { ...rollout, status: { at: "running", group: status.group }, forgiven },
-        [{ what: "resumed", by: event.by }],
-      );
+      const to: RolloutStatus = status.group === rollout.standing?.group
+        ? { at: "standing" }
+        : { at: "running", group: status.group };
+      return settle({ ...rollout, status: to, forgiven }, [{ what: "resumed", by: event.by }]);
     }
     case "abort":
       return status.at === "finished" || status.at === "aborted"
         ? refuse("it is over")
         : move({ at: "aborted" }, "aborted", event.by);
+    case "join":
+      return status.at === "standing"
+        ? { ok: true, rollout: joined(rollout), audit: [] }
+        : refuse("it does not stand");
     case "outcome":
       return outcome(rollout, event);
     default:
       return event satisfies never;
   }
+}
+
+function joined(rollout: Rollout): Rollout {
+  const { groups, counts, standing } = rollout;
+  const group = standing?.group;
+  if (group !== undefined) {
+    const plan = groups[group]!;
+    return { ...rollout, groups: groups.with(group, { ...plan, boxes: plan.boxes + 1 }) };
+  }
+  return {
+    ...rollout,
+    groups: [...groups, { ...groups.at(-1)!, name: JOINED, boxes: 1 }],
+    counts: [...counts, { installed: 0, failed: 0 }],
+    standing: { labels: {}, ...standing, group: groups.length },
+  };
 }
 
 function outcome(
@@ -202,12 +245,18 @@ function outcome(
 function settle(rollout: Rollout, before: readonly AuditLine[]): RolloutTransition {
   const audit = [...before];
   let { status, forgiven } = rollout;
-  while (status.at === "running") {
-    const plan = rollout.groups[status.group]!;
-    const { installed, failed } = rollout.counts[status.group]!;
+  for (;;) {
+    const group: number | undefined = status.at === "running"
+      ? status.group
+      : status.at === "standing"
+      ? rollout.standing?.group
+      : undefined;
+    if (group === undefined) break;
+    const plan = rollout.groups[group]!;
+    const { installed, failed } = rollout.counts[group]!;
     const share = (count: number) => count * 100 / plan.boxes;
     if (failed > forgiven && share(failed - forgiven) >= plan.errorPercent) {
-      status = { at: "paused", group: status.group, reason: "errors" };
+      status = { at: "paused", group, reason: "errors" };
       audit.push({
         what: `stopped by itself: ${failed} of ${plan.boxes} boxes of ${plan.name} failed`,
         by: undefined,
@@ -216,16 +265,18 @@ function settle(rollout: Rollout, before: readonly AuditLine[]): RolloutTransiti
     }
     // All have told, though not enough of them well: nothing more will come.
     const allTold = installed + failed >= plan.boxes;
-    if (share(installed) < plan.successPercent && !allTold) break;
-    if (status.group + 1 === rollout.groups.length) {
+    if (status.at === "standing" || share(installed) < plan.successPercent && !allTold) break;
+    if (group + 1 === rollout.groups.length) {
       if (!allTold) break;
-      status = { at: "finished" };
-      audit.push({ what: "finished", by: undefined });
+      forgiven = 0;
+      const stays = rollout.standing !== undefined;
+      status = { at: stays ? "standing" : "finished" };
+      audit.push({ what: stays ? "all have told; it stays open" : "finished", by: undefined });
       break;
     }
-    status = { at: "running", group: status.group + 1 };
     forgiven = 0;
-    audit.push({ what: `${rollout.groups[status.group]!.name} begins`, by: undefined });
+    status = { at: "running", group: group + 1 };
+    audit.push({ what: `${rollout.groups[group + 1]!.name} begins`, by: undefined });
   }
   return { ok: true, rollout: { ...rollout, status, forgiven }, audit };
 }

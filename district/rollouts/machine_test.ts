@@ -41,6 +41,45 @@ const running = () =>
     { kind: "approve", by: "wang" },
   );
 
+/** A rollout to two boxes that stands. */
+const standing = () =>
+  does(
+    newRollout("li", [{ name: "all", boxes: 2, successPercent: 100, errorPercent: 50 }], {
+      standing: { labels: { channel: "stable" } },
+    }),
+    { kind: "submit", by: "li" },
+    { kind: "approve", by: "wang" },
+    ...many(2, told(0, true)),
+  );
+
+Deno.test("one that stands takes boxes in, and stops when those that joined fail", () => {
+  refuses(running(), { kind: "join" }, /does not stand/);
+  assert.equal(standing().status.at, "standing");
+  let rollout = does(standing(), ...many(3, { kind: "join" }));
+  assert.equal(offeredUpTo(rollout), 1);
+  const groups = rollout.groups.map(({ name, boxes }) => [name, boxes]);
+  assert.deepEqual(groups, [["all", 2], ["joined later", 3]]);
+  rollout = does(rollout, told(1, true), told(1, false));
+  assert.equal(rollout.status.at, "standing", "one of three is less than half");
+  rollout = does(rollout, told(1, false));
+  assert.deepEqual(rollout.status, { at: "paused", group: 1, reason: "errors" });
+  refuses(rollout, { kind: "join" }, /does not stand/);
+  refuses(rollout, { kind: "resume", by: "li" }, /another operator/);
+  // Those that were looked at do not stop it again.
+  rollout = does(rollout, { kind: "resume", by: "wang" }, ...many(2, { kind: "join" }));
+  rollout = does(rollout, told(1, false));
+  assert.equal(rollout.status.at, "standing");
+});
+
+Deno.test("one that stands is paused and goes on, whether anybody joined or not", () => {
+  for (const rollout of [standing(), does(standing(), { kind: "join" })]) {
+    const paused = does(rollout, { kind: "pause", by: "li" });
+    assert.equal(offeredUpTo(paused), -1);
+    assert.equal(does(paused, { kind: "resume", by: "li" }).status.at, "standing");
+    assert.equal(does(rollout, { kind: "abort", by: "li" }).status.at, "aborted");
+  }
+});
+
 Deno.test("nobody is offered anything before a second operator approved it", () => {
   const draft = newRollout("li", GROUPS);
   assert.equal(offeredUpTo(draft), -1);

@@ -66,9 +66,11 @@ export class UpdateRepository {
       for (const [path, { length, hashes, custom }] of Object.entries(signed.targets)) {
         if (!TARGET_PATH.test(path)) continue;
         const [kind, second] = path.split("/");
+        // What is for one model of readers takes no other's place.
+        const own = kind === "firmware" ? `${kind}/${second}` : kind!;
         found.push({
           path,
-          kind: kind!,
+          kind: own,
           version: (custom?.version ?? second!).slice(0, VERSION_CHARS_MAX),
           bytes: length,
           sha256: hashes.sha256,

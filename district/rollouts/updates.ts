@@ -4,7 +4,7 @@ import type { Clock } from "../../hal/mod.ts";
 import type { RolloutRequest } from "../api/types.ts";
 import { DistrictError } from "../errors.ts";
 import type { DistrictStore, RollBackOutcome, RolloutRow } from "../store/contract.ts";
-import type { RolloutEvent } from "./machine.ts";
+import type { OperatorEvent } from "./machine.ts";
 import { planGroups } from "./plan.ts";
 import type { UpdateRepository } from "./repository.ts";
 import { windowFault } from "./window.ts";
@@ -17,7 +17,7 @@ export interface UpdatesHost {
 }
 
 /** What an operator does to a rollout. */
-export type RolloutVerb = Exclude<RolloutEvent["kind"], "outcome">;
+export type RolloutVerb = OperatorEvent["kind"];
 
 const TOKEN_BYTES = 32;
 
@@ -81,8 +81,11 @@ export class Updates {
   /** Makes a draft. @throws {@link DistrictError} `not-found`, `invalid` */
   async draft(request: RolloutRequest, operator: string): Promise<RolloutRow> {
     const { store, clock } = this.#host;
-    const { name, release, filter, groups, window } = request;
-    const fault = window && windowFault(window);
+    const { name, release, filter, groups, window, standing = false } = request;
+    const fault = (window && windowFault(window)) ??
+      (standing && filter?.ids !== undefined
+        ? "a rollout that stays open is for labels, not for ids: nobody joins a list"
+        : undefined);
     if (fault !== undefined) throw new DistrictError("invalid", fault);
     if (!(await store.rollouts.releases()).some(({ path }) => path === release)) {
       throw new DistrictError("not-found", `${release} is no release; add it first`);
@@ -95,6 +98,7 @@ export class Updates {
         createdBy: operator,
         groups: members,
         ...window === undefined ? {} : { window },
+        ...standing ? { standing: { labels: filter?.labels ?? {} } } : {},
       },
       clock.wallMs(),
     );

@@ -8,13 +8,19 @@
  * @module
  */
 import type { RolloutWindow } from "../rollouts/window.ts";
-import type { AuditLine, GroupPlan, Rollout, RolloutEvent } from "../rollouts/machine.ts";
+import type {
+  AuditLine,
+  GroupPlan,
+  OperatorEvent,
+  Rollout,
+  Standing,
+} from "../rollouts/machine.ts";
 
 /** A published file, as the district offers it. */
 export interface ReleaseRow {
   /** Path among the TUF repository's targets, such as `app/1.2.3/gatehouse.tar.zst`. */
   readonly path: string;
-  /** First segment of the path: `app`, `os`, … */
+  /** What takes its place is of the same kind: `app`, `os`, `firmware/0a0017-1`. */
   readonly kind: string;
   readonly version: string;
   readonly bytes: number;
@@ -155,6 +161,7 @@ export interface RolloutStore {
       readonly createdBy: string;
       readonly groups: readonly GroupMembers[];
       readonly window?: RolloutWindow;
+      readonly standing?: Standing;
     },
     nowMs: number,
   ): Promise<number>;
@@ -165,7 +172,7 @@ export interface RolloutStore {
   /** An operator's step, with its line in the audit. `undefined`: no such rollout. */
   stepRollout(
     id: number,
-    event: Exclude<RolloutEvent, { kind: "outcome" }>,
+    event: OperatorEvent,
     nowMs: number,
   ): Promise<StepOutcome | undefined>;
   /**

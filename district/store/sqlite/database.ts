@@ -87,6 +87,11 @@ const DISTRICT: readonly string[] = [
   `
   CREATE INDEX targets_of ON targets (controller, changed_ms);
   `,
+  // Each poll of a box asks for rollouts that stand.
+  `
+  CREATE INDEX rollouts_standing ON rollouts (id)
+    WHERE json_extract(rollout, '$.status.at') = 'standing';
+  `,
 ];
 
 /**

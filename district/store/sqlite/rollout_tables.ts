@@ -3,8 +3,8 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import {
   newRollout,
   offeredUpTo,
+  type OperatorEvent,
   type Rollout,
-  type RolloutEvent,
   stepRollout,
   takingBack,
 } from "../../rollouts/machine.ts";
@@ -24,6 +24,8 @@ import type {
 } from "../rollout_contract.ts";
 import { transaction } from "./database.ts";
 import { reachedBy } from "./reached.ts";
+import { StandingRollouts } from "./standing.ts";
+import { statementsOf } from "./statements.ts";
 import { controllerRow, isOpen, releaseRow, rolloutRow, targetRow } from "./rollout_rows.ts";
 
 type Draft = Parameters<RolloutStore["addRollout"]>[0];
@@ -33,16 +35,22 @@ type TargetQuery = Parameters<RolloutStore["targets"]>[0];
 const RELEASES_MAX = 1_000;
 /** A rollout has a line for each group and each step of an operator. */
 const AUDIT_MAX = 1_000;
+const ADD_TARGET = `
+  INSERT INTO targets (rollout, controller, grp, state, reason, changed_ms)
+  VALUES (?, ?, ?, 'waiting', '', ?)`;
 const OPEN = "('waiting', 'offered', 'running', 'going-on')";
 
 /** Releases, controllers and rollouts in SQLite. */
 export class RolloutTables implements RolloutStore {
   readonly #db: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #sql: (text: string) => StatementSync;
+  readonly #standing: StandingRollouts;
 
-  /** Prepares each statement when it is first used. */
+  /** Prepares most statements when they are first used. */
   constructor(db: DatabaseSync) {
     this.#db = db;
+    this.#sql = statementsOf(db);
+    this.#standing = new StandingRollouts(db);
   }
 
   async addRelease(release: ReleaseRow): Promise<void> {
@@ -98,7 +106,7 @@ export class RolloutTables implements RolloutStore {
     const rollout = newRollout(
       draft.createdBy,
       draft.groups.map(({ plan }) => plan),
-      draft.window,
+      draft,
     );
     return transaction(this.#db, () => {
       const id = this.#insert(draft, rollout, nowMs);
@@ -167,10 +175,7 @@ export class RolloutTables implements RolloutStore {
       "INSERT INTO rollouts (name, release, created_ms, rollout) VALUES (?, ?, ?, ?)",
     ).run(name, releasePath, nowMs, JSON.stringify(rollout));
     const id = Number(lastInsertRowid);
-    const add = this.#sql(
-      `INSERT INTO targets (rollout, controller, grp, state, reason, changed_ms)
-       VALUES (?, ?, ?, 'waiting', '', ?)`,
-    );
+    const add = this.#sql(ADD_TARGET);
     for (const [group, { plan, controllerIds }] of groups.entries()) {
       if (controllerIds.length !== plan.boxes) {
         throw new RangeError(`group ${plan.name} has ${controllerIds.length} targets`);
@@ -199,7 +204,7 @@ export class RolloutTables implements RolloutStore {
 
   async stepRollout(
     id: number,
-    event: Exclude<RolloutEvent, { kind: "outcome" }>,
+    event: OperatorEvent,
     nowMs: number,
   ): Promise<StepOutcome | undefined> {
     return transaction(this.#db, () => {
@@ -208,7 +213,7 @@ export class RolloutTables implements RolloutStore {
       const step = stepRollout(row.rollout, event);
       if (!step.ok) return step;
       if (event.kind === "abort") this.#abort(id, step.rollout, nowMs);
-      else this.#save(id, step.rollout);
+      else this.#moved(row, step.rollout, nowMs);
       for (const { what, by } of step.audit) this.#audit(id, nowMs, by ?? "", what);
       return { ok: true, row: { ...row, rollout: step.rollout }, audit: step.audit };
     });
@@ -233,9 +238,10 @@ export class RolloutTables implements RolloutStore {
 
   async offer(controllerId: string, nowMs: number): Promise<Offer | undefined> {
     // Looked at outside a transaction: most polls find nothing and write nothing.
-    if (this.#nextFor(controllerId) === undefined) return undefined;
+    const { joinable } = this.#standing;
+    if ((this.#nextFor(controllerId) ?? joinable(controllerId)) === undefined) return undefined;
     return transaction(this.#db, () => {
-      const next = this.#nextFor(controllerId);
+      const next = this.#nextFor(controllerId) ?? this.#join(controllerId, nowMs);
       if (next === undefined) return undefined;
       if (next.target.state === "waiting") this.#set(next.target, "offered", "", nowMs);
       return this.#offerOf(next.target, next.row);
@@ -311,9 +317,30 @@ export class RolloutTables implements RolloutStore {
     this.#set(target, installed ? "installed" : "failed", reason, nowMs);
     const step = stepRollout(row.rollout, { kind: "outcome", group: target.group, installed });
     if (!step.ok) throw new Error(`rollout ${row.id} cannot count an outcome: ${step.why}`);
-    this.#save(row.id, step.rollout);
+    this.#moved(row, step.rollout, nowMs);
     for (const { what, by } of step.audit) this.#audit(row.id, nowMs, by ?? "", what);
     return "noted";
+  }
+
+  /** Saves what a rollout has become; one that begins to stand takes the place of the one before. */
+  #moved(row: RolloutRow, rollout: Rollout, nowMs: number): void {
+    this.#save(row.id, rollout);
+    if (rollout.status.at !== "standing" || row.rollout.status.at === "standing") return;
+    for (const before of this.#standing.superseded({ ...row, rollout })) {
+      this.#save(before.id, { ...before.rollout, status: { at: "finished" } });
+      this.#audit(before.id, nowMs, "", `finished: rollout ${row.id} stands in its place`);
+    }
+  }
+
+  /** Takes a box into a rollout that stands; the caller's transaction makes it one with the offer. */
+  #join(controllerId: string, nowMs: number): { target: TargetRow; row: RolloutRow } | undefined {
+    const row = this.#standing.joinable(controllerId);
+    if (row === undefined) return undefined;
+    const step = stepRollout(row.rollout, { kind: "join" });
+    if (!step.ok) throw new Error(`rollout ${row.id} takes nobody in: ${step.why}`);
+    this.#save(row.id, step.rollout);
+    this.#sql(ADD_TARGET).run(row.id, controllerId, step.rollout.standing!.group!, nowMs);
+    return this.#nextFor(controllerId);
   }
 
   /** What has begun goes before what waits; older rollouts before newer ones. */
@@ -368,14 +395,5 @@ export class RolloutTables implements RolloutStore {
   #audit(id: number, atMs: number, operator: string, what: string): void {
     this.#sql("INSERT INTO rollout_audit (rollout, at_ms, operator, what) VALUES (?, ?, ?, ?)")
       .run(id, atMs, operator, what);
-  }
-
-  #sql(text: string): StatementSync {
-    let statement = this.#statements.get(text);
-    if (statement === undefined) {
-      statement = this.#db.prepare(text);
-      this.#statements.set(text, statement);
-    }
-    return statement;
   }
 }

@@ -1,4 +1,4 @@
-import { App, Form, Input, InputNumber, Modal, Select } from "antd";
+import { App, Checkbox, Form, Input, InputNumber, Modal, Select } from "antd";
 import { type ReactNode, useEffect, useState } from "react";
 import { type ApiFault, faultOf, type PublishedView } from "../api/mod.ts";
 import { useMessages } from "../i18n/mod.ts";
@@ -17,6 +17,7 @@ interface Fields {
   readonly from?: string;
   readonly to?: string;
   readonly notOn?: string;
+  readonly standing?: boolean;
 }
 
 /** The place's own time: whoever makes a rollout is where its boxes are. */
@@ -39,7 +40,7 @@ export function NewRollout(
     api.published().then(setPublished, (error) => setFault(faultOf(error)));
   }, [api]);
   const make = async (
-    { name, path, stages, successPercent, errorPercent, ...aim }: Fields,
+    { name, path, stages, successPercent, errorPercent, standing = false, ...aim }: Fields,
   ) => {
     setBusy(true);
     setFault(undefined);
@@ -48,7 +49,10 @@ export function NewRollout(
       if (!known.some((release) => release.path === path)) await api.addRelease(path);
       const limits = { successPercent, errorPercent };
       const groups = groupsOf(parseStages(stages)!, limits, t.updates.stage);
-      const request = { name: name.trim(), release: path, groups, ...aimOf(aim, TIMEZONE) };
+      const request = {
+        ...{ name: name.trim(), release: path, groups, ...aimOf(aim, TIMEZONE) },
+        ...standing ? { standing } : {},
+      };
       const { id } = await api.addRollout(request);
       await api.actOnRollout(id, "submit");
       void message.success(t.updates.created);
@@ -132,6 +136,9 @@ export function NewRollout(
           }]}
         >
           <Input maxLength={500} />
+        </Form.Item>
+        <Form.Item name="standing" valuePropName="checked">
+          <Checkbox>{t.updates.standing}</Checkbox>
         </Form.Item>
         <div className="rollout-limits">
           <Form.Item name="from" label={t.updates.windowFrom} extra={TIMEZONE}>

@@ -19,6 +19,7 @@ const ACTIONS: Readonly<Record<RolloutView["status"], readonly Act[]>> = {
   "awaiting-approval": ["approve", "reject"],
   running: ["pause", "abort", "roll-back"],
   paused: ["resume", "abort", "roll-back"],
+  standing: ["pause", "abort", "roll-back"],
   finished: ["roll-back"],
   aborted: ["roll-back"],
 };
@@ -83,6 +84,7 @@ export function RolloutDetail({ id }: { readonly id: number }): ReactNode {
             {t.updates.action[action]}
           </Button>
         ))}
+        {rollout.standing && <span className="hint">{t.updates.standing}</span>}
         {rollout.window && <span className="hint">{t.updates.window(rollout.window.timezone)}
         </span>}
       </div>

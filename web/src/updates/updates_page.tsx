@@ -15,6 +15,7 @@ const COLOURS: Readonly<Record<RolloutView["status"], string>> = {
   "awaiting-approval": "gold",
   running: "processing",
   paused: "orange",
+  standing: "cyan",
   finished: "success",
   aborted: "error",
 };
