@@ -297,6 +297,8 @@ export interface RolloutView {
     readonly errorPercent: number;
     readonly installed: number;
     readonly failed: number;
+    /** The group of boxes that joined while it stood. */
+    readonly joined?: boolean;
   }[];
   readonly window?: WindowView;
   /** Whether it stays open after its last group. */

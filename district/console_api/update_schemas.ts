@@ -185,6 +185,7 @@ export const RolloutSchema: v.GenericSchema<unknown, RolloutView> = v.strictObje
     errorPercent: percent,
     installed: count,
     failed: count,
+    joined: optional(v.boolean()),
   })),
   standing: optional(v.boolean()),
   audit: optional(

@@ -170,7 +170,10 @@ function rolloutView(row: RolloutRow, audit?: readonly RolloutAuditRow[]): Rollo
     status: status.at,
     ...(status.at === "running" || status.at === "paused" ? { group: status.group } : {}),
     ...(status.at === "paused" ? { pausedBy: status.reason } : {}),
-    groups: groups.map((plan, index) => ({ ...plan, ...counts[index]! })),
+    groups: groups.map((plan, index) => ({
+      ...{ ...plan, ...counts[index]! },
+      ...(index === standing?.group ? { joined: true } : {}),
+    })),
     ...(window === undefined ? {} : { window }),
     ...(standing === undefined ? {} : { standing: true }),
     ...(audit === undefined ? {} : { audit }),

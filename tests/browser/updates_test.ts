@@ -96,15 +96,17 @@ Deno.test("operators bring a release to every box from the console, and it stops
     await li.getByLabel("到", { exact: true }).fill("05:30");
     await li.getByLabel("仅限带有以下标签的门禁箱").fill("school=north");
     await li.getByLabel("以下日期不切换").fill("2027-06-07，2027-06-08");
+    await li.getByLabel("持续生效").check();
     await shoot(li, dir, "02-new");
     await li.getByRole("button", { name: "创建并提交" }).click();
     await status(li, "awaiting-approval");
-    const [{ window, groups }] = await desk.ok("li", "GET", "rollouts");
+    const [{ window, groups, standing }] = await desk.ok("li", "GET", "rollouts");
     assert.deepEqual(window, {
       timezone: "Asia/Shanghai",
       weekly: [{ days: [1, 2, 3, 4, 5, 6, 7], from: "19:00", to: "05:30" }],
       notOn: ["2027-06-07", "2027-06-08"],
     });
+    assert.equal(standing, true);
     // One box has another school's label.
     assert.equal(groups.reduce((sum: number, one: { boxes: number }) => sum + one.boxes, 0), BOXES);
     // Nobody approves what is his own.
@@ -129,12 +131,11 @@ Deno.test("operators bring a release to every box from the console, and it stops
     await look("04-stopped");
   });
 
-  await t.step("resumed and finished; each box stands where it said", async () => {
+  await t.step("resumed, and through; each box stands where it said", async () => {
     await click(wang, "resume");
     await status(li, "running");
     for (let tries = 0; tries < 4; tries++) await round(clients, () => false);
-    const ended = li.locator('.rollout[data-status="finished"], .rollout[data-status="paused"]');
-    await ended.waitFor();
+    await status(li, "standing");
     await look("05-ended");
     const [rollout] = await desk.ok("li", "GET", "rollouts");
     const targets = await desk.ok("li", "GET", `rollouts/${rollout.id}/targets?limit=1000`);
@@ -143,6 +144,14 @@ Deno.test("operators bring a release to every box from the console, and it stops
     await li.getByText(`已安装 ${installed} · 失败 ${failed} · 剩余 ${BOXES - installed - failed}`)
       .first().waitFor();
     assert.ok(failed > 0 && installed > 0);
+  });
+
+  await t.step("it stays open: a box that joins the school gets it too, and is seen", async () => {
+    const late = await desk.client("gate-late", { school: "north" });
+    await round([late], () => false);
+    await li.locator(".rollout-stages").getByText("后来加入的门禁箱").waitFor();
+    await look("06-joined");
+    await desk.ok("li", "DELETE", "controllers/gate-late");
   });
 
   await t.step("taken back after a question, but for boxes that had nothing before", async () => {
@@ -158,10 +167,10 @@ Deno.test("operators bring a release to every box from the console, and it stops
     await made.locator(".rollout-head").click();
     await made.locator('[data-action="roll-back"]').click();
     await li.getByText("立即恢复到之前的版本").waitFor();
-    await look("06-ask");
+    await look("07-ask");
     await li.locator(".ant-modal-confirm-btns .ant-btn-dangerous").click();
     await li.getByText(`${10 - left.length} 台门禁箱正在回退`).waitFor();
-    await look("07-back");
+    await look("08-back");
     const [back] = await desk.ok("li", "GET", "rollouts");
     assert.deepEqual([back.status, back.release], ["running", RELEASE]);
     assert.equal(back.groups[0].boxes, 10 - left.length);

@@ -170,7 +170,7 @@ const WAY = [
   ["fetching", /^(fetching|waiting)$/, /^installed$/],
   ["waiting", /^(waiting|switching|trial)$/, /^installed$/],
   ["switching", /^(switching|trial)$/, /^installed$/],
-  ["trial", /^idle$/, /^failed did-not-start/],
+  ["trial", /^(trial|idle)$/, /^failed did-not-start/],
   ["confirming", /^(confirming|idle)$/, /^(installed|failed did-not-start)/],
   ["reverting", /^(reverting|idle)$/, /^failed unhealthy/],
 ] as const;

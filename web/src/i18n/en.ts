@@ -97,6 +97,7 @@ export const en = {
     stageFacts: (boxes: number, success: number, error: number) =>
       `${boxes} boxes · goes on at ${success} % installed · stops at ${error} % failed`,
     present: "now",
+    joined: "Boxes that joined later",
     action: {
       submit: "Submit",
       approve: "Approve",

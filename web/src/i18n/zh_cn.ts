@@ -39,6 +39,7 @@ export const zhCn: Messages = {
     stageFacts: (boxes, success, error) =>
       `${boxes} 台 · 安装达 ${success}% 进入下一批 · 失败达 ${error}% 停止`,
     present: "当前",
+    joined: "后来加入的门禁箱",
     action: {
       submit: "提交",
       approve: "批准",

@@ -92,7 +92,8 @@ export function RolloutDetail({ id }: { readonly id: number }): ReactNode {
         {rollout.groups.map((group, index) => (
           <li key={group.name} data-present={rollout.group === index}>
             <strong>
-              {group.name} {rollout.group === index && <em>{t.updates.present}</em>}
+              {group.joined ? t.updates.joined : group.name}{" "}
+              {rollout.group === index && <em>{t.updates.present}</em>}
             </strong>
             <ProgressBar tally={tallyOf([group])} />
             <span className="hint">
