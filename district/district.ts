@@ -24,6 +24,7 @@ import { faultFields, type Log } from "./log.ts";
 import { Publisher } from "./policy/publisher.ts";
 import { UpdateRepository } from "./rollouts/repository.ts";
 import { Updates } from "./rollouts/updates.ts";
+import { SilenceWatch } from "./rollouts/watch.ts";
 import { serveConsole } from "./static_files.ts";
 import type { ChainReport, DistrictStore, EventQuery, EventRow } from "./store/contract.ts";
 import { SqliteStore } from "./store/sqlite/mod.ts";
@@ -254,6 +255,7 @@ function serve(options: DistrictOptions, opened: Opened): District {
   // Disposed in this order, from the last one up: stop serving, then what serving needs.
   stack.use(core);
   stack.use(publisher);
+  stack.use(new SilenceWatch(rollouts, clock, log));
   stack.defer(() => stopServer(server, clock));
   stack.use(links);
   stack.defer(() => hub.close());

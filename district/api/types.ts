@@ -247,6 +247,8 @@ export interface RolloutRequest {
   readonly window?: WindowView;
   /** Stays open after its last group: boxes that match the labels later get it too. */
   readonly standing?: boolean;
+  /** A target that tells nothing for so long counts as failed; without it, it is waited for. */
+  readonly silentAfterHours?: number;
 }
 
 /** Hours in a place's own time in which devices may switch to what they have fetched. */
@@ -303,6 +305,7 @@ export interface RolloutView {
   readonly window?: WindowView;
   /** Whether it stays open after its last group. */
   readonly standing?: boolean;
+  readonly silentAfterHours?: number;
   /** Of one rollout, oldest first. An empty operator: the rollout by itself. */
   readonly audit?: readonly {
     readonly atMs: number;

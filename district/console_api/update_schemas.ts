@@ -24,6 +24,8 @@ import { WINDOW_BOUNDS } from "../rollouts/window.ts";
 const text = (charsMax: number) => v.pipe(v.string(), v.minLength(1), v.maxLength(charsMax));
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const percent = v.pipe(v.number(), v.minValue(1), v.maxValue(100));
+/** At most a year. */
+const hours = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8_760));
 const optional = v.exactOptional;
 const name = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(100));
 const controllerId = v.pipe(
@@ -103,6 +105,7 @@ export const RolloutRequestSchema: v.GenericSchema<unknown, RolloutRequest> = v.
   ),
   window: optional(WindowSchema),
   standing: optional(v.boolean()),
+  silentAfterHours: optional(hours),
 });
 
 /** Checks the query of `GET /api/rollouts/:id/targets`. */
@@ -188,6 +191,7 @@ export const RolloutSchema: v.GenericSchema<unknown, RolloutView> = v.strictObje
     joined: optional(v.boolean()),
   })),
   standing: optional(v.boolean()),
+  silentAfterHours: optional(hours),
   audit: optional(
     v.array(v.strictObject({ atMs: count, operator: v.string(), what: v.string() })),
   ),

@@ -63,6 +63,8 @@ export interface Rollout {
   readonly window?: RolloutWindow;
   /** Without it, it is over when its last group is. */
   readonly standing?: Standing;
+  /** A target that tells nothing for so long counts as failed; without it, it is waited for. */
+  readonly silentAfterMs?: number;
   /** The rollout that this one takes back. */
   readonly takesBack?: number;
 }
@@ -78,7 +80,9 @@ export type RolloutEvent =
   /** A box that stood in no group is offered it. */
   | { readonly kind: "join" }
   /** A box of `group` has told how its update ended; each box once. */
-  | { readonly kind: "outcome"; readonly group: number; readonly installed: boolean };
+  | { readonly kind: "outcome"; readonly group: number; readonly installed: boolean }
+  /** A box of `group` that counted as failed, for it told nothing, has installed it after all. */
+  | { readonly kind: "late"; readonly group: number };
 
 /** A line of the audit. */
 export interface AuditLine {
@@ -97,7 +101,7 @@ export type RolloutTransition =
 export const GROUPS_MAX = 20;
 
 /** What an operator's event is: the others happen by themselves. */
-export type OperatorEvent = Exclude<RolloutEvent, { kind: "outcome" | "join" }>;
+export type OperatorEvent = Exclude<RolloutEvent, { kind: "outcome" | "late" | "join" }>;
 
 /** The group of boxes that joined a rollout that stands. */
 const JOINED = "joined later";
@@ -106,7 +110,7 @@ const JOINED = "joined later";
 export function newRollout(
   createdBy: string,
   groups: readonly GroupPlan[],
-  { window, standing }: Pick<Rollout, "window" | "standing"> = {},
+  { window, standing, silentAfterMs }: Pick<Rollout, "window" | "standing" | "silentAfterMs"> = {},
 ): Rollout {
   if (groups.length === 0 || groups.length > GROUPS_MAX) {
     throw new RangeError(`a rollout has 1 to ${GROUPS_MAX} groups, not ${groups.length}`);
@@ -123,6 +127,7 @@ export function newRollout(
     status: { at: "draft" },
     ...window === undefined ? {} : { window },
     ...standing === undefined ? {} : { standing },
+    ...silentAfterMs === undefined ? {} : { silentAfterMs },
     createdBy,
     groups,
     counts: groups.map(() => ({ installed: 0, failed: 0 })),
@@ -203,6 +208,11 @@ export function stepRollout(rollout: Rollout, event: RolloutEvent): RolloutTrans
         : refuse("it does not stand");
     case "outcome":
       return outcome(rollout, event);
+    case "late": {
+      const { installed, failed } = rollout.counts[event.group]!;
+      const counted = { installed: installed + 1, failed: failed - 1 };
+      return settle({ ...rollout, counts: rollout.counts.with(event.group, counted) }, []);
+    }
     default:
       return event satisfies never;
   }

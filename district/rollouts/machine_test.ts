@@ -41,6 +41,15 @@ const running = () =>
     { kind: "approve", by: "wang" },
   );
 
+Deno.test("one that was late moves from failed to installed, and what was paused stays so", () => {
+  const paused = does(running(), ...many(2, told(0, false)));
+  const late = does(paused, { kind: "late", group: 0 });
+  assert.deepEqual(late.counts[0], { installed: 1, failed: 1 });
+  assert.equal(late.status.at, "paused");
+  const resumed = does(late, { kind: "resume", by: "wang" }, ...many(8, told(0, true)));
+  assert.deepEqual(resumed.status, { at: "running", group: 1 });
+});
+
 /** A rollout to two boxes that stands. */
 const standing = () =>
   does(

@@ -20,6 +20,7 @@ export interface UpdatesHost {
 export type RolloutVerb = OperatorEvent["kind"];
 
 const TOKEN_BYTES = 32;
+const HOUR_MS = 3_600_000;
 
 /** SHA-256 of a target token, as it is stored. */
 export function tokenHashOf(token: string): Uint8Array {
@@ -81,7 +82,7 @@ export class Updates {
   /** Makes a draft. @throws {@link DistrictError} `not-found`, `invalid` */
   async draft(request: RolloutRequest, operator: string): Promise<RolloutRow> {
     const { store, clock } = this.#host;
-    const { name, release, filter, groups, window, standing = false } = request;
+    const { name, release, filter, groups, window, standing = false, silentAfterHours } = request;
     const fault = (window && windowFault(window)) ??
       (standing && filter?.ids !== undefined
         ? "a rollout that stays open is for labels, not for ids: nobody joins a list"
@@ -98,6 +99,7 @@ export class Updates {
         createdBy: operator,
         groups: members,
         ...window === undefined ? {} : { window },
+        ...silentAfterHours === undefined ? {} : { silentAfterMs: silentAfterHours * HOUR_MS },
         ...standing ? { standing: { labels: filter?.labels ?? {} } } : {},
       },
       clock.wallMs(),

@@ -151,6 +151,11 @@ export interface RolloutStore {
    * it. False when there is no such controller, or it was withdrawn before.
    */
   withdrawController(id: string, nowMs: number): Promise<boolean>;
+  /**
+   * Counts targets as failed that have told nothing for longer than their rollout waits. One that tells
+   * later that it has installed it counts as installed then. @returns how many.
+   */
+  giveUpSilent(nowMs: number): Promise<number>;
   /** Replaces what a controller tells of itself. */
   putAttributes(id: string, attributes: Readonly<Record<string, string>>): Promise<void>;
   /** Adds a draft; each controller stands in one group at most. @returns its id. */
@@ -162,6 +167,7 @@ export interface RolloutStore {
       readonly groups: readonly GroupMembers[];
       readonly window?: RolloutWindow;
       readonly standing?: Standing;
+      readonly silentAfterMs?: number;
     },
     nowMs: number,
   ): Promise<number>;

@@ -97,16 +97,17 @@ Deno.test("operators bring a release to every box from the console, and it stops
     await li.getByLabel("仅限带有以下标签的门禁箱").fill("school=north");
     await li.getByLabel("以下日期不切换").fill("2027-06-07，2027-06-08");
     await li.getByLabel("持续生效").check();
+    await li.getByLabel("门禁箱无回报超过此时间计为失败").fill("72");
     await shoot(li, dir, "02-new");
     await li.getByRole("button", { name: "创建并提交" }).click();
     await status(li, "awaiting-approval");
-    const [{ window, groups, standing }] = await desk.ok("li", "GET", "rollouts");
+    const [{ window, groups, standing, silentAfterHours }] = await desk.ok("li", "GET", "rollouts");
     assert.deepEqual(window, {
       timezone: "Asia/Shanghai",
       weekly: [{ days: [1, 2, 3, 4, 5, 6, 7], from: "19:00", to: "05:30" }],
       notOn: ["2027-06-07", "2027-06-08"],
     });
-    assert.equal(standing, true);
+    assert.deepEqual([standing, silentAfterHours], [true, 72]);
     // One box has another school's label.
     assert.equal(groups.reduce((sum: number, one: { boxes: number }) => sum + one.boxes, 0), BOXES);
     // Nobody approves what is his own.

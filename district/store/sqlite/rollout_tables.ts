@@ -22,84 +22,70 @@ import type {
   TargetRow,
   TargetState,
 } from "../rollout_contract.ts";
+import { assignmentOf } from "./assignments.ts";
+import { ControllerTables } from "./controller_tables.ts";
 import { transaction } from "./database.ts";
 import { reachedBy } from "./reached.ts";
 import { StandingRollouts } from "./standing.ts";
-import { statementsOf } from "./statements.ts";
-import { controllerRow, isOpen, releaseRow, rolloutRow, targetRow } from "./rollout_rows.ts";
+import { isOpen, releaseRow, rolloutRow, targetRow } from "./rollout_rows.ts";
 
 type Draft = Parameters<RolloutStore["addRollout"]>[0];
 type TargetQuery = Parameters<RolloutStore["targets"]>[0];
 
-/** Whoever asks for releases has a handful; more is a mistake of a program. */
-const RELEASES_MAX = 1_000;
 /** A rollout has a line for each group and each step of an operator. */
 const AUDIT_MAX = 1_000;
 const ADD_TARGET = `
   INSERT INTO targets (rollout, controller, grp, state, reason, changed_ms)
   VALUES (?, ?, ?, 'waiting', '', ?)`;
+/** How the reason begins of a target that was given up and may only be late. */
+const SILENT = "silent: ";
 const OPEN = "('waiting', 'offered', 'running', 'going-on')";
 
-/** Releases, controllers and rollouts in SQLite. */
-export class RolloutTables implements RolloutStore {
+/** Rollouts in SQLite, with what they are of and for. */
+export class RolloutTables extends ControllerTables implements RolloutStore {
   readonly #db: DatabaseSync;
-  readonly #sql: (text: string) => StatementSync;
   readonly #standing: StandingRollouts;
 
   /** Prepares most statements when they are first used. */
   constructor(db: DatabaseSync) {
+    super(db);
     this.#db = db;
-    this.#sql = statementsOf(db);
     this.#standing = new StandingRollouts(db);
-  }
-
-  async addRelease(release: ReleaseRow): Promise<void> {
-    const { path, kind, version, bytes, sha256, sha1, addedMs } = release;
-    this.#sql("INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
-      .run(path, kind, version, bytes, sha256, sha1, addedMs);
-  }
-
-  async releases(): Promise<readonly ReleaseRow[]> {
-    return this.#sql("SELECT * FROM releases ORDER BY added_ms DESC, path LIMIT ?")
-      .all(RELEASES_MAX).map(releaseRow);
-  }
-
-  async putController(controller: Omit<ControllerRow, "attributes">): Promise<void> {
-    const { id, tokenHash, addedMs, labels } = controller;
-    this.#sql(
-      `INSERT INTO controllers (id, token_hash, added_ms, labels) VALUES (?, ?, ?, ?)
-       ON CONFLICT (id) DO UPDATE SET token_hash = excluded.token_hash, labels = excluded.labels`,
-    ).run(id, tokenHash, addedMs, JSON.stringify(labels));
-  }
-
-  async controller(id: string): Promise<ControllerRow | undefined> {
-    const row = this.#sql("SELECT * FROM controllers WHERE id = ?").get(id);
-    return row === undefined ? undefined : controllerRow(row);
-  }
-
-  async controllers(): Promise<readonly ControllerRow[]> {
-    return this.#sql("SELECT * FROM controllers WHERE length(token_hash) > 0 ORDER BY id").all()
-      .map(controllerRow);
   }
 
   async withdrawController(id: string, nowMs: number): Promise<boolean> {
     return transaction(this.#db, () => {
-      const { changes } = this.#sql(
+      const { changes } = this.sql(
         `UPDATE controllers SET token_hash = zeroblob(0) WHERE id = ? AND length(token_hash) > 0`,
       ).run(id);
       if (Number(changes) === 0) return false;
       for (const target of this.#openOf(id)) {
-        const row = this.#rollout(target.rolloutId)!;
-        if (row.rollout.status.at === "aborted") this.#set(target, "cancelled", "", nowMs);
-        else this.#finish(target, row, false, "the device was withdrawn", nowMs);
+        this.#giveUp(target, "the device was withdrawn", nowMs);
       }
       return true;
     });
   }
 
-  async putAttributes(id: string, attributes: Readonly<Record<string, string>>): Promise<void> {
-    this.#sql("UPDATE controllers SET attributes = ? WHERE id = ?")
-      .run(JSON.stringify(attributes), id);
+  async giveUpSilent(nowMs: number): Promise<number> {
+    return transaction(this.#db, () => {
+      const silent = this.sql(
+        `SELECT t.*, json_extract(r.rollout, '$.silentAfterMs') AS after
+         FROM targets t JOIN rollouts r ON r.id = t.rollout
+         WHERE t.state IN ('offered', 'running', 'going-on') AND t.changed_ms < ? - after`,
+      ).all(nowMs);
+      for (const row of silent) {
+        const hours = Math.round(Number(row.after) / 3_600_000);
+        this.#giveUp(targetRow(row), `${SILENT}nothing was heard of it for ${hours} h`, nowMs);
+      }
+      return silent.length;
+    });
+  }
+
+  /** Nothing more is expected of a target. */
+  #giveUp(target: TargetRow, why: string, nowMs: number): void {
+    const row = this.#rollout(target.rolloutId)!;
+    if (row.rollout.status.at === "aborted") this.#set(target, "cancelled", "", nowMs);
+    else this.#finish(target, row, false, why, nowMs);
   }
 
   async addRollout(draft: Draft, nowMs: number): Promise<number> {
@@ -171,11 +157,11 @@ export class RolloutTables implements RolloutStore {
     rollout: Rollout,
     nowMs: number,
   ): number {
-    const { lastInsertRowid } = this.#sql(
+    const { lastInsertRowid } = this.sql(
       "INSERT INTO rollouts (name, release, created_ms, rollout) VALUES (?, ?, ?, ?)",
     ).run(name, releasePath, nowMs, JSON.stringify(rollout));
     const id = Number(lastInsertRowid);
-    const add = this.#sql(ADD_TARGET);
+    const add = this.sql(ADD_TARGET);
     for (const [group, { plan, controllerIds }] of groups.entries()) {
       if (controllerIds.length !== plan.boxes) {
         throw new RangeError(`group ${plan.name} has ${controllerIds.length} targets`);
@@ -188,14 +174,14 @@ export class RolloutTables implements RolloutStore {
   /** Nobody else is offered it; whoever was is asked to give it up. */
   #abort(id: number, rollout: Rollout, nowMs: number): void {
     this.#save(id, rollout);
-    this.#sql(
+    this.sql(
       `UPDATE targets SET state = 'cancelled', changed_ms = ?
        WHERE rollout = ? AND state = 'waiting'`,
     ).run(nowMs, id);
   }
 
   async rollouts(limit: number): Promise<readonly RolloutRow[]> {
-    return this.#sql("SELECT * FROM rollouts ORDER BY id DESC LIMIT ?").all(limit).map(rolloutRow);
+    return this.sql("SELECT * FROM rollouts ORDER BY id DESC LIMIT ?").all(limit).map(rolloutRow);
   }
 
   async rollout(id: number): Promise<RolloutRow | undefined> {
@@ -221,14 +207,14 @@ export class RolloutTables implements RolloutStore {
 
   async targets(query: TargetQuery): Promise<readonly TargetRow[]> {
     const { rolloutId, afterActionId, state, limit } = query;
-    return this.#sql(
+    return this.sql(
       `SELECT * FROM targets WHERE rollout = ? AND id > ? AND (? IS NULL OR state = ?)
        ORDER BY id LIMIT ?`,
     ).all(rolloutId, afterActionId, state ?? null, state ?? null, limit).map(targetRow);
   }
 
   async rolloutAudit(id: number): Promise<readonly RolloutAuditRow[]> {
-    return this.#sql("SELECT * FROM rollout_audit WHERE rollout = ? ORDER BY id LIMIT ?")
+    return this.sql("SELECT * FROM rollout_audit WHERE rollout = ? ORDER BY id LIMIT ?")
       .all(id, AUDIT_MAX).map((row) => ({
         atMs: Number(row.at_ms),
         operator: row.operator as string,
@@ -255,19 +241,7 @@ export class RolloutTables implements RolloutStore {
   }
 
   async assignment(controllerId: string, actionId: number, nowMs: number, lifeMs: number) {
-    return transaction(this.#db, () => {
-      const row = this.#sql("SELECT * FROM assignments WHERE controller = ?").get(controllerId);
-      const leftMs = Number(row?.expires_ms ?? 0) - nowMs;
-      // One that ends later than any of now is of a clock that ran ahead.
-      if (row?.action === actionId && leftMs > lifeMs / 2 && leftMs <= lifeMs) {
-        return { version: Number(row.version), expiresMs: Number(row.expires_ms) };
-      }
-      const version = Number(row?.version ?? 0) + 1;
-      const expiresMs = nowMs + lifeMs;
-      this.#sql("INSERT OR REPLACE INTO assignments VALUES (?, ?, ?, ?)")
-        .run(controllerId, actionId, version, expiresMs);
-      return { version, expiresMs };
-    });
+    return assignmentOf(this.#db, { controllerId, actionId }, nowMs, lifeMs);
   }
 
   async report(
@@ -279,8 +253,12 @@ export class RolloutTables implements RolloutStore {
     return transaction(this.#db, () => {
       const target = this.#target(controllerId, actionId);
       if (target === undefined || target.state === "waiting") return "unknown";
-      if (!isOpen(target.state)) return target.state === report.kind ? "same" : "closed";
       const row = this.#rollout(target.rolloutId)!;
+      // It was only late.
+      if (target.reason.startsWith(SILENT) && report.kind === "installed") {
+        return this.#finish(target, row, true, "", nowMs, true);
+      }
+      if (!isOpen(target.state)) return target.state === report.kind ? "same" : "closed";
       switch (report.kind) {
         case "progress":
           if (target.state === "offered") this.#set(target, "running", "", nowMs);
@@ -313,9 +291,14 @@ export class RolloutTables implements RolloutStore {
     installed: boolean,
     reason: string,
     nowMs: number,
+    late = false,
   ): ReportOutcome {
     this.#set(target, installed ? "installed" : "failed", reason, nowMs);
-    const step = stepRollout(row.rollout, { kind: "outcome", group: target.group, installed });
+    const { group } = target;
+    const step = stepRollout(
+      row.rollout,
+      late ? { kind: "late", group } : { kind: "outcome", group, installed },
+    );
     if (!step.ok) throw new Error(`rollout ${row.id} cannot count an outcome: ${step.why}`);
     this.#moved(row, step.rollout, nowMs);
     for (const { what, by } of step.audit) this.#audit(row.id, nowMs, by ?? "", what);
@@ -339,7 +322,7 @@ export class RolloutTables implements RolloutStore {
     const step = stepRollout(row.rollout, { kind: "join" });
     if (!step.ok) throw new Error(`rollout ${row.id} takes nobody in: ${step.why}`);
     this.#save(row.id, step.rollout);
-    this.#sql(ADD_TARGET).run(row.id, controllerId, step.rollout.standing!.group!, nowMs);
+    this.sql(ADD_TARGET).run(row.id, controllerId, step.rollout.standing!.group!, nowMs);
     return this.#nextFor(controllerId);
   }
 
@@ -355,14 +338,14 @@ export class RolloutTables implements RolloutStore {
   }
 
   #openOf(controllerId: string): readonly TargetRow[] {
-    return this.#sql(
+    return this.sql(
       `SELECT * FROM targets WHERE controller = ? AND state IN ${OPEN}
        ORDER BY state = 'waiting', id`,
     ).all(controllerId).map(targetRow);
   }
 
   #offerOf(target: TargetRow, row: RolloutRow): Offer {
-    const release = this.#sql("SELECT * FROM releases WHERE path = ?").get(row.releasePath)!;
+    const release = this.sql("SELECT * FROM releases WHERE path = ?").get(row.releasePath)!;
     const isCalledOff = row.rollout.status.at === "aborted" && target.state !== "going-on";
     return {
       actionId: target.actionId,
@@ -373,27 +356,27 @@ export class RolloutTables implements RolloutStore {
   }
 
   #target(controllerId: string, actionId: number): TargetRow | undefined {
-    const row = this.#sql("SELECT * FROM targets WHERE id = ? AND controller = ?")
+    const row = this.sql("SELECT * FROM targets WHERE id = ? AND controller = ?")
       .get(actionId, controllerId);
     return row === undefined ? undefined : targetRow(row);
   }
 
   #rollout(id: number): RolloutRow | undefined {
-    const row = this.#sql("SELECT * FROM rollouts WHERE id = ?").get(id);
+    const row = this.sql("SELECT * FROM rollouts WHERE id = ?").get(id);
     return row === undefined ? undefined : rolloutRow(row);
   }
 
   #save(id: number, rollout: Rollout): void {
-    this.#sql("UPDATE rollouts SET rollout = ? WHERE id = ?").run(JSON.stringify(rollout), id);
+    this.sql("UPDATE rollouts SET rollout = ? WHERE id = ?").run(JSON.stringify(rollout), id);
   }
 
   #set(target: TargetRow, state: TargetState, reason: string, nowMs: number): void {
-    this.#sql("UPDATE targets SET state = ?, reason = ?, changed_ms = ? WHERE id = ?")
+    this.sql("UPDATE targets SET state = ?, reason = ?, changed_ms = ? WHERE id = ?")
       .run(state, reason, nowMs, target.actionId);
   }
 
   #audit(id: number, atMs: number, operator: string, what: string): void {
-    this.#sql("INSERT INTO rollout_audit (rollout, at_ms, operator, what) VALUES (?, ?, ?, ?)")
+    this.sql("INSERT INTO rollout_audit (rollout, at_ms, operator, what) VALUES (?, ?, ?, ?)")
       .run(id, atMs, operator, what);
   }
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { testStore } from "../contract_suite.ts";
 import { testRolloutStore } from "../rollout_suite.ts";
+import { testSilence } from "../silence_suite.ts";
 import { testStandingRollouts } from "../standing_suite.ts";
 import { SqliteStore } from "./mod.ts";
 
@@ -35,6 +36,7 @@ const open = async () =>
 testStore("sqlite", open);
 testRolloutStore("sqlite", open);
 testStandingRollouts("sqlite", open);
+testSilence("sqlite", open);
 
 Deno.test("what is edited in the file shows when chains are recomputed", async () => {
   const { FakeBox, grants } = await import("../../testing/fake_box.ts");

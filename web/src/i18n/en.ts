@@ -130,6 +130,8 @@ export const en = {
     labels: "Only boxes with these labels",
     labelsHint: "Such as school=north, canary=yes; empty: all boxes",
     standing: "Stays open: boxes that join later get it too",
+    silentAfter: "A box of which nothing is heard counts as failed after (empty: never)",
+    silent: (hours: number) => `A box of which nothing is heard for ${hours} h counts as failed`,
     windowFrom: "Switch only from",
     windowTo: "until",
     windowHalf: "Both times, or none",

@@ -73,6 +73,8 @@ export const zhCn: Messages = {
     labels: "仅限带有以下标签的门禁箱",
     labelsHint: "例如 school=north, canary=yes；留空表示全部",
     standing: "持续生效：以后加入的门禁箱也会升级",
+    silentAfter: "门禁箱无回报超过此时间计为失败（留空表示一直等待）",
+    silent: (hours) => `无回报超过 ${hours} 小时计为失败`,
     windowFrom: "仅在此时段切换：从",
     windowTo: "到",
     windowHalf: "两个时间都填写，或都留空",

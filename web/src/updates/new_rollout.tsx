@@ -18,6 +18,7 @@ interface Fields {
   readonly to?: string;
   readonly notOn?: string;
   readonly standing?: boolean;
+  readonly silentAfterHours?: number | null;
 }
 
 /** The place's own time: whoever makes a rollout is where its boxes are. */
@@ -40,7 +41,16 @@ export function NewRollout(
     api.published().then(setPublished, (error) => setFault(faultOf(error)));
   }, [api]);
   const make = async (
-    { name, path, stages, successPercent, errorPercent, standing = false, ...aim }: Fields,
+    {
+      name,
+      path,
+      stages,
+      successPercent,
+      errorPercent,
+      standing = false,
+      silentAfterHours,
+      ...aim
+    }: Fields,
   ) => {
     setBusy(true);
     setFault(undefined);
@@ -52,6 +62,7 @@ export function NewRollout(
       const request = {
         ...{ name: name.trim(), release: path, groups, ...aimOf(aim, TIMEZONE) },
         ...standing ? { standing } : {},
+        ...typeof silentAfterHours === "number" ? { silentAfterHours } : {},
       };
       const { id } = await api.addRollout(request);
       await api.actOnRollout(id, "submit");
@@ -136,6 +147,9 @@ export function NewRollout(
           }]}
         >
           <Input maxLength={500} />
+        </Form.Item>
+        <Form.Item name="silentAfterHours" label={t.updates.silentAfter}>
+          <InputNumber min={1} max={8_760} precision={0} suffix="h" />
         </Form.Item>
         <Form.Item name="standing" valuePropName="checked">
           <Checkbox>{t.updates.standing}</Checkbox>

@@ -84,6 +84,9 @@ export function RolloutDetail({ id }: { readonly id: number }): ReactNode {
             {t.updates.action[action]}
           </Button>
         ))}
+        {rollout.silentAfterHours !== undefined && (
+          <span className="hint">{t.updates.silent(rollout.silentAfterHours)}</span>
+        )}
         {rollout.standing && <span className="hint">{t.updates.standing}</span>}
         {rollout.window && <span className="hint">{t.updates.window(rollout.window.timezone)}
         </span>}
