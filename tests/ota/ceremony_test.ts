@@ -79,6 +79,7 @@ snapshot: { threshold: 1, keys: ${keys(["snapshot"])} }
 timestamp: { threshold: 1, keys: ${keys(["timestamp"])} }
 delegations:
   - { name: app, paths: ["app/*/*"], threshold: 2, keys: ${keys(["a1", "a2"])} }
+  - { name: firmware-00068e-3, paths: ["firmware/00068e-3/*"], threshold: 1, keys: ${keys(["a1"])} }
   - { name: assign-north, paths: [], threshold: 1, keys: ${keys(["assign"])} }
 `,
     );
@@ -164,11 +165,13 @@ async function ceremony(tokens: boolean): Promise<void> {
   await d.ota(0, "accept", root1, ...repo);
 
   const drafts = (await d.ota(0, "delegate", ...repo, "--plan", "plan.yaml")).out.split("\n");
-  assert.equal(drafts.length, 2);
+  assert.equal(drafts.length, 3);
   await d.sign(drafts[0]!, "t1", "t2");
   await d.ota(0, "accept", drafts[0]!, ...repo);
   await d.sign(drafts[1]!, "a1", "a2");
   await d.ota(0, "accept", drafts[1]!, ...repo);
+  await d.sign(drafts[2]!, "a1");
+  await d.ota(0, "accept", drafts[2]!, ...repo);
   await d.publish();
 
   const shipped = await Deno.readFile(join(d.repo, "metadata/1.root.json"));
@@ -202,6 +205,22 @@ async function ceremony(tokens: boolean): Promise<void> {
   const custom = target!.custom as { deltas: { path: string }[] };
   assert.deepEqual(custom.deltas.map(({ path }) => path), ["app/0.2.1/any-from-0.2.0.zst"]);
 
+  // Firmware for a model of readers, which another model's keys do not sign.
+  await Deno.writeTextFile(join(d.folder, "maker.bin"), "firmware");
+  const firmware = ["release", ...repo, "--reader-firmware", "maker.bin", "--version", "1.6.0"];
+  const draft = (await d.ota(0, ...firmware, "--vendor", "00068E", "--model", "3")).out;
+  await d.sign(draft, "a1");
+  await d.ota(0, "accept", draft, ...repo);
+  await d.publish();
+  const path = "firmware/00068e-3/1.6.0.bin";
+  const known = await trust().look(never, (view) => view.target(path));
+  assert.deepEqual([known!.lengthBytes, known!.custom.model], [8, 3]);
+  assert.match((await d.ota(2, ...firmware, "--vendor", "00068e")).said, /--model is missing/);
+  const many = await d.ota(2, ...firmware, "--vendor", "00068e", "--model", "300");
+  assert.match(many.said, /--model is a number from 0 to 255/);
+  const vendor = await d.ota(3, ...firmware, "--vendor", "acme", "--model", "3");
+  assert.match(vendor.said, /vendor: expected an OUI of six hex digits/);
+
   // A key is lost: those that are left put another in its place, and a box that was away follows.
   await d.newKey("r4");
   await plan(["r1", "r2", "r4"]);
@@ -215,7 +234,10 @@ async function ceremony(tokens: boolean): Promise<void> {
   const rows = JSON.parse((await d.ota(0, "status", ...repo, "--json")).out);
   assert.deepEqual(
     rows.map(({ role, version }: { role: string; version: number }) => `${role} ${version}`),
-    ["root 2", "targets 1", "snapshot 4", "timestamp 4", "app 3", "assign-north 0"],
+    [
+      ...["root 2", "targets 1", "snapshot 5", "timestamp 5", "app 3", "firmware-00068e-3 2"],
+      "assign-north 0",
+    ],
   );
   if (!tokens) return;
   const gone = d.keyOf("r9");

@@ -1,5 +1,5 @@
 // deno-lint-ignore-file require-await -- a throw of SQLite has to become a rejection
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import {
   newRollout,
   offeredUpTo,
@@ -9,9 +9,7 @@ import {
   takingBack,
 } from "../../rollouts/machine.ts";
 import type {
-  ControllerRow,
   Offer,
-  ReleaseRow,
   ReportOutcome,
   RollBackOutcome,
   RolloutAuditRow,
