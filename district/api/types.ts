@@ -310,9 +310,37 @@ export interface RolloutView {
   readonly audit?: readonly {
     readonly atMs: number;
     readonly operator: string;
-    readonly what: string;
+    readonly what: RolloutAuditWord;
   }[];
 }
+
+/** What was done to a rollout, or what it did by itself. */
+export type RolloutAuditWord =
+  | {
+    readonly kind:
+      | "made"
+      | "submitted"
+      | "rejected"
+      | "paused"
+      | "resumed"
+      | "aborted"
+      | "finished"
+      | "stays-open";
+  }
+  /** `approved` begins with the group too. */
+  | { readonly kind: "approved" | "begins"; readonly group: string }
+  | {
+    /** By itself, for that many failed. */
+    readonly kind: "stopped";
+    readonly group: string;
+    readonly failed: number;
+    readonly boxes: number;
+  }
+  /** Another takes its place, or it was made to take another back. */
+  | { readonly kind: "superseded" | "takes-back"; readonly rollout: number }
+  | { readonly kind: "rolled-back"; readonly by: readonly number[] }
+  /** Noted by an earlier version of the district. */
+  | { readonly kind: "note"; readonly text: string };
 
 /** Where one target of a rollout stands. */
 export interface TargetView {

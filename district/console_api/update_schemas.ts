@@ -12,6 +12,7 @@ import type {
   ReleaseRequest,
   ReleaseView,
   RollBackView,
+  RolloutAuditWord,
   RolloutRequest,
   RolloutView,
   TargetFilter,
@@ -162,6 +163,20 @@ export const ControllerTokenSchema: v.GenericSchema<unknown, ControllerToken> = 
   token: v.string(),
 });
 
+const AuditWordSchema: v.GenericSchema<unknown, RolloutAuditWord> = v.variant("kind", [
+  v.strictObject({
+    kind: v.picklist([
+      ...["made", "submitted", "rejected", "paused", "resumed", "aborted"] as const,
+      ...["finished", "stays-open"] as const,
+    ]),
+  }),
+  v.strictObject({ kind: v.picklist(["approved", "begins"]), group: v.string() }),
+  v.strictObject({ kind: v.literal("stopped"), group: v.string(), failed: count, boxes: count }),
+  v.strictObject({ kind: v.picklist(["superseded", "takes-back"]), rollout: count }),
+  v.strictObject({ kind: v.literal("rolled-back"), by: v.array(count) }),
+  v.strictObject({ kind: v.literal("note"), text: v.string() }),
+]);
+
 /** Describes {@link RolloutView}. */
 export const RolloutSchema: v.GenericSchema<unknown, RolloutView> = v.strictObject({
   id: count,
@@ -193,7 +208,7 @@ export const RolloutSchema: v.GenericSchema<unknown, RolloutView> = v.strictObje
   standing: optional(v.boolean()),
   silentAfterHours: optional(hours),
   audit: optional(
-    v.array(v.strictObject({ atMs: count, operator: v.string(), what: v.string() })),
+    v.array(v.strictObject({ atMs: count, operator: v.string(), what: AuditWordSchema })),
   ),
 });
 

@@ -10,6 +10,7 @@
  * @module
  */
 
+import type { RolloutAuditWord } from "../api/types.ts";
 import type { RolloutWindow } from "./window.ts";
 
 /** One group of boxes. Percentages are of the group's boxes. */
@@ -86,7 +87,7 @@ export type RolloutEvent =
 
 /** A line of the audit. */
 export interface AuditLine {
-  readonly what: string;
+  readonly what: RolloutAuditWord;
   /** `undefined`: the rollout by itself. */
   readonly by: string | undefined;
 }
@@ -154,10 +155,14 @@ export function offeredUpTo({ status, groups }: Rollout): number {
 export function stepRollout(rollout: Rollout, event: RolloutEvent): RolloutTransition {
   const { status } = rollout;
   const refuse = (why: string): RolloutTransition => ({ ok: false, why });
-  const move = (to: RolloutStatus, what: string, by?: string): RolloutTransition => ({
+  const move = (
+    to: RolloutStatus,
+    kind: "submitted" | "rejected" | "paused" | "aborted",
+    by: string,
+  ): RolloutTransition => ({
     ok: true,
     rollout: { ...rollout, status: to },
-    audit: [{ what, by }],
+    audit: [{ what: { kind }, by }],
   });
   switch (event.kind) {
     case "submit":
@@ -171,7 +176,7 @@ export function stepRollout(rollout: Rollout, event: RolloutEvent): RolloutTrans
       }
       return settle(
         { ...rollout, status: { at: "running", group: 0 } },
-        [{ what: `approved; ${rollout.groups[0]!.name} begins`, by: event.by }],
+        [{ what: { kind: "approved", group: rollout.groups[0]!.name }, by: event.by }],
       );
     case "reject":
       return status.at === "awaiting-approval"
@@ -196,7 +201,8 @@ export function stepRollout(rollout: Rollout, event: RolloutEvent): RolloutTrans
       const to: RolloutStatus = status.group === rollout.standing?.group
         ? { at: "standing" }
         : { at: "running", group: status.group };
-      return settle({ ...rollout, status: to, forgiven }, [{ what: "resumed", by: event.by }]);
+      const audit = [{ what: { kind: "resumed" }, by: event.by }] as const;
+      return settle({ ...rollout, status: to, forgiven }, audit);
     }
     case "abort":
       return status.at === "finished" || status.at === "aborted"
@@ -268,7 +274,7 @@ function settle(rollout: Rollout, before: readonly AuditLine[]): RolloutTransiti
     if (failed > forgiven && share(failed - forgiven) >= plan.errorPercent) {
       status = { at: "paused", group, reason: "errors" };
       audit.push({
-        what: `stopped by itself: ${failed} of ${plan.boxes} boxes of ${plan.name} failed`,
+        what: { kind: "stopped", group: plan.name, failed, boxes: plan.boxes },
         by: undefined,
       });
       break;
@@ -281,12 +287,15 @@ function settle(rollout: Rollout, before: readonly AuditLine[]): RolloutTransiti
       forgiven = 0;
       const stays = rollout.standing !== undefined;
       status = { at: stays ? "standing" : "finished" };
-      audit.push({ what: stays ? "all have told; it stays open" : "finished", by: undefined });
+      audit.push({ what: { kind: stays ? "stays-open" : "finished" }, by: undefined });
       break;
     }
     forgiven = 0;
     status = { at: "running", group: group + 1 };
-    audit.push({ what: `${rollout.groups[group + 1]!.name} begins`, by: undefined });
+    audit.push({
+      what: { kind: "begins", group: rollout.groups[group + 1]!.name },
+      by: undefined,
+    });
   }
   return { ok: true, rollout: { ...rollout, status, forgiven }, audit };
 }

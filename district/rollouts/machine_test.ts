@@ -120,7 +120,7 @@ Deno.test("it stops by itself where its thresholds say, and says so in the audit
   assert.ok(result.ok);
   assert.deepEqual(result.rollout.status, { at: "paused", group: 0, reason: "errors" });
   assert.deepEqual(result.audit, [{
-    what: "stopped by itself: 2 of 10 boxes of canaries failed",
+    what: { kind: "stopped", group: "canaries", failed: 2, boxes: 10 },
     by: undefined,
   }]);
   assert.equal(offeredUpTo(result.rollout), -1);

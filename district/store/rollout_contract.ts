@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { RolloutAuditWord } from "../api/types.ts";
 import type { RolloutWindow } from "../rollouts/window.ts";
 import type {
   AuditLine,
@@ -89,7 +90,7 @@ export interface GroupMembers {
 export interface RolloutAuditRow {
   readonly atMs: number;
   readonly operator: string;
-  readonly what: string;
+  readonly what: RolloutAuditWord;
 }
 
 /** What became of an operator's step. */

@@ -146,11 +146,11 @@ export function testRolloutStore(name: string, open: () => Promise<DistrictStore
     assert.deepEqual(
       (await rollouts.rolloutAudit(id)).map(({ operator, what }) => [operator, what]),
       [
-        ["li", "made"],
-        ["li", "submitted"],
-        ["wang", "approved; gate-1… begins"],
-        ["", "stopped by itself: 2 of 4 boxes of gate-1… failed"],
-        ["wang", "resumed"],
+        ["li", { kind: "made" }],
+        ["li", { kind: "submitted" }],
+        ["wang", { kind: "approved", group: "gate-1…" }],
+        ["", { kind: "stopped", group: "gate-1…", failed: 2, boxes: 4 }],
+        ["wang", { kind: "resumed" }],
       ],
     );
     const refused = await rollouts.stepRollout(id, { kind: "approve", by: "wang" }, NOW_MS);
@@ -259,7 +259,8 @@ export function testRolloutStore(name: string, open: () => Promise<DistrictStore
     await rollouts.report("gate-4", begun.actionId, INSTALLED, NOW_MS);
     assert.equal(await offered(rollouts, "gate-4"), RELEASE.path);
     const said = (await rollouts.rolloutAudit(id)).at(-1)!;
-    assert.deepEqual([said.operator, /rolled back/.test(said.what)], ["wang", true]);
+    const by = outcome.rollouts.map((back) => back.id);
+    assert.deepEqual([said.operator, said.what], ["wang", { kind: "rolled-back", by }]);
   });
 
   test("what is taken back is taken back once, and anew where that failed", async (rollouts) => {

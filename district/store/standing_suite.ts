@@ -107,7 +107,8 @@ export function testStandingRollouts(name: string, open: () => Promise<DistrictS
       [await desk.status(first), await desk.status(other), await desk.status(beta)],
       ["finished", "standing", "standing"],
     );
-    assert.match((await desk.rollouts.rolloutAudit(first)).at(-1)!.what, /rollout \d+ stands/);
+    const said = (await desk.rollouts.rolloutAudit(first)).at(-1)!.what;
+    assert.deepEqual(said, { kind: "superseded", rollout: second });
     // Of each kind its newest, one after the other.
     assert.equal(await desk.offered("gate-3"), "app/2/a");
     await desk.tells("gate-3", true);

@@ -128,7 +128,10 @@ Deno.test("operators bring a release to every box from the console, and it stops
     await round(clients, (id) => Number(id.slice(5)) % 3 === 0);
     await status(li, "paused");
     await li.getByText("已自动停止").waitFor();
-    await wang.getByText(WHY).first().waitFor();
+    // Its kind is in the reader's language, the rest in the box's own words.
+    await wang.getByText("Not well, taken back: reader in was online").first().waitFor();
+    await li.getByText("运行异常，已退回: reader in was online").first().waitFor();
+    await li.getByText(/^自动停止：.*台失败/).waitFor();
     await look("04-stopped");
   });
 

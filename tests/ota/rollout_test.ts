@@ -356,14 +356,14 @@ Deno.test("a rollout to 1,000 stops at its thresholds and survives a kill in eve
     [0, 1, 2].map((at) => [[20, 98, 882][at], count(at, "installed"), count(at, "failed")]),
   );
   assert.deepEqual(final.audit!.map(({ operator, what }) => [operator, what]), [
-    ["li", "made"],
-    ["li", "submitted"],
-    ["wang", "approved; canaries begins"],
-    ["", "a tenth begins"],
-    ["", "stopped by itself: 3 of 98 boxes of a tenth failed"],
-    ["wang", "resumed"],
-    ["", "the rest begins"],
-    ["", "finished"],
+    ["li", { kind: "made" }],
+    ["li", { kind: "submitted" }],
+    ["wang", { kind: "approved", group: "canaries" }],
+    ["", { kind: "begins", group: "a tenth" }],
+    ["", { kind: "stopped", group: "a tenth", failed: 3, boxes: 98 }],
+    ["wang", { kind: "resumed" }],
+    ["", { kind: "begins", group: "the rest" }],
+    ["", { kind: "finished" }],
   ]);
   await server.kill();
   using db = new DatabaseSync(`${server.dataDir}/district.sqlite`, { readOnly: true });

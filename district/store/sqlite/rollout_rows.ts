@@ -2,6 +2,7 @@ import type { Rollout } from "../../rollouts/machine.ts";
 import type {
   ControllerRow,
   ReleaseRow,
+  RolloutAuditRow,
   RolloutRow,
   TargetRow,
   TargetState,
@@ -56,6 +57,16 @@ export function rolloutRow(row: Record<string, unknown>): RolloutRow {
     releasePath: row.release as string,
     createdMs: Number(row.created_ms),
     rollout: JSON.parse(row.rollout as string) as Rollout,
+  };
+}
+
+/** A line of `rollout_audit`; before it had a shape it was text. */
+export function auditRow(row: Record<string, unknown>): RolloutAuditRow {
+  const text = row.what as string;
+  return {
+    atMs: Number(row.at_ms),
+    operator: row.operator as string,
+    what: text.startsWith("{") ? JSON.parse(text) : { kind: "note", text },
   };
 }
 

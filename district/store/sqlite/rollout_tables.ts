@@ -22,10 +22,11 @@ import type {
 } from "../rollout_contract.ts";
 import { assignmentOf } from "./assignments.ts";
 import { ControllerTables } from "./controller_tables.ts";
+import type { RolloutAuditWord } from "../../api/types.ts";
 import { transaction } from "./database.ts";
 import { reachedBy } from "./reached.ts";
 import { StandingRollouts } from "./standing.ts";
-import { isOpen, releaseRow, rolloutRow, targetRow } from "./rollout_rows.ts";
+import { auditRow, isOpen, releaseRow, rolloutRow, targetRow } from "./rollout_rows.ts";
 
 type Draft = Parameters<RolloutStore["addRollout"]>[0];
 type TargetQuery = Parameters<RolloutStore["targets"]>[0];
@@ -94,7 +95,7 @@ export class RolloutTables extends ControllerTables implements RolloutStore {
     );
     return transaction(this.#db, () => {
       const id = this.#insert(draft, rollout, nowMs);
-      this.#audit(id, nowMs, draft.createdBy, "made");
+      this.#audit(id, nowMs, draft.createdBy, { kind: "made" });
       return id;
     });
   }
@@ -127,8 +128,7 @@ export class RolloutTables extends ControllerTables implements RolloutStore {
       if (status.at !== "finished" && status.at !== "aborted") {
         this.#abort(id, { ...row.rollout, status: { at: "aborted" } }, nowMs);
       }
-      const numbers = rollouts.map((back) => back.id).join(", ");
-      this.#audit(id, nowMs, by, `rolled back, by rollout ${numbers}`);
+      this.#audit(id, nowMs, by, { kind: "rolled-back", by: rollouts.map((back) => back.id) });
       return { ok: true, rollouts, left };
     });
   }
@@ -146,7 +146,7 @@ export class RolloutTables extends ControllerTables implements RolloutStore {
     const groups = [{ plan, controllerIds: boxes }];
     const draft = { name: `back from ${name}`, releasePath: release, createdBy: by, groups };
     const back = this.#insert(draft, takingBack(id, by, plan), nowMs);
-    this.#audit(back, nowMs, by, `made to take rollout ${id} back; all begins`);
+    this.#audit(back, nowMs, by, { kind: "takes-back", rollout: id });
     return this.#rollout(back)!;
   }
 
@@ -213,11 +213,7 @@ export class RolloutTables extends ControllerTables implements RolloutStore {
 
   async rolloutAudit(id: number): Promise<readonly RolloutAuditRow[]> {
     return this.sql("SELECT * FROM rollout_audit WHERE rollout = ? ORDER BY id LIMIT ?")
-      .all(id, AUDIT_MAX).map((row) => ({
-        atMs: Number(row.at_ms),
-        operator: row.operator as string,
-        what: row.what as string,
-      }));
+      .all(id, AUDIT_MAX).map(auditRow);
   }
 
   async offer(controllerId: string, nowMs: number): Promise<Offer | undefined> {
@@ -309,7 +305,7 @@ export class RolloutTables extends ControllerTables implements RolloutStore {
     if (rollout.status.at !== "standing" || row.rollout.status.at === "standing") return;
     for (const before of this.#standing.superseded({ ...row, rollout })) {
       this.#save(before.id, { ...before.rollout, status: { at: "finished" } });
-      this.#audit(before.id, nowMs, "", `finished: rollout ${row.id} stands in its place`);
+      this.#audit(before.id, nowMs, "", { kind: "superseded", rollout: row.id });
     }
   }
 
@@ -373,8 +369,8 @@ export class RolloutTables extends ControllerTables implements RolloutStore {
       .run(state, reason, nowMs, target.actionId);
   }
 
-  #audit(id: number, atMs: number, operator: string, what: string): void {
+  #audit(id: number, atMs: number, operator: string, what: RolloutAuditWord): void {
     this.sql("INSERT INTO rollout_audit (rollout, at_ms, operator, what) VALUES (?, ?, ?, ?)")
-      .run(id, atMs, operator, what);
+      .run(id, atMs, operator, JSON.stringify(what));
   }
 }

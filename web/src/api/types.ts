@@ -25,6 +25,7 @@ export type {
   PolicySettings,
   PublishedView,
   ReleaseView,
+  RolloutAuditWord,
   RolloutRequest,
   RolloutView,
   Session,

@@ -1,6 +1,7 @@
 import type { DenialReason, InputFaultState, Lane, UnlockCause } from "../api/types.ts";
 import type { CommandState, DoorMode } from "../api/types.ts";
 import { say } from "./parts.ts";
+import { UPDATES } from "./updates_en.ts";
 
 const denial: Readonly<Record<DenialReason, string>> = {
   "unknown-card": "unknown card",
@@ -75,71 +76,7 @@ export const en = {
     access: "Access",
     updates: "Updates",
   },
-  updates: {
-    title: "Updates",
-    add: "New rollout",
-    none: "No rollout yet",
-    noneHint: "A rollout brings a published release to the boxes, a few first and then ever more.",
-    status: {
-      draft: "Draft",
-      "awaiting-approval": "Awaits approval",
-      running: "Running",
-      paused: "Paused",
-      standing: "Open",
-      finished: "Finished",
-      aborted: "Aborted",
-    },
-    pausedByErrors: "Stopped by itself: too many boxes failed",
-    pausedByOperator: "Paused by an operator",
-    tally: (installed: number, failed: number, left: number) =>
-      `${installed} installed · ${failed} failed · ${left} to go`,
-    stage: (index: number, share: number) => `Stage ${index + 1}, up to ${share} %`,
-    stageFacts: (boxes: number, success: number, error: number) =>
-      `${boxes} boxes · goes on at ${success} % installed · stops at ${error} % failed`,
-    present: "now",
-    joined: "Boxes that joined later",
-    action: {
-      submit: "Submit",
-      approve: "Approve",
-      reject: "Reject",
-      pause: "Pause",
-      resume: "Resume",
-      abort: "Abort",
-      "roll-back": "Roll back",
-    },
-    abortAsk: "Boxes that have begun finish; no other begins. This cannot be taken back.",
-    rollBackAsk: (installed: number) =>
-      `The rollout ends. Boxes that have the release, ${installed} so far, get back what they had before, at once and outside of windows too.`,
-    rolledBack: (boxes: number, left: number, names: string) =>
-      `${boxes} ${boxes === 1 ? "box goes" : "boxes go"} back` +
-      (left === 0 ? "." : `; of ${left} no earlier release is known: ${names}`),
-    failures: "Failed boxes",
-    noFailures: "No box has failed.",
-    audit: "Audit",
-    by: (name: string, when: string) => name === "" ? when : `by ${name}, ${when}`,
-    window: (zone: string) => `Switches only in its window (${zone})`,
-    name: "Name",
-    nameHint: "Such as: spring holidays",
-    release: "Release",
-    releaseHint: "What is published in the district's repository",
-    noRelease: "Nothing is published yet; see the guide to updates.",
-    stages: "Stages, in percent of all boxes",
-    stagesWrong: "Rising whole numbers that end in 100, such as 1, 10, 50, 100",
-    success: "Next stage at … % installed",
-    error: "Stop at … % failed",
-    labels: "Only boxes with these labels",
-    labelsHint: "Such as school=north, canary=yes; empty: all boxes",
-    standing: "Stays open: boxes that join later get it too",
-    silentAfter: "A box of which nothing is heard counts as failed after (empty: never)",
-    silent: (hours: number) => `A box of which nothing is heard for ${hours} h counts as failed`,
-    windowFrom: "Switch only from",
-    windowTo: "until",
-    windowHalf: "Both times, or none",
-    notOn: "Not on these days (exams)",
-    notOnHint: "Dates such as 2027-06-07, together with times",
-    create: "Create and submit",
-    created: "Submitted: another operator has to approve it.",
-  },
+  updates: UPDATES,
   header: {
     logout: "Log out",
     theme: "Light or dark",

@@ -1,5 +1,6 @@
 import type { Messages } from "./en.ts";
 import { say } from "./parts.ts";
+import { UPDATES } from "./updates_zh_cn.ts";
 
 /** 简体中文; terms follow the national standards of access control (GB/T 37078, GA/T 394). */
 export const zhCn: Messages = {
@@ -18,71 +19,7 @@ export const zhCn: Messages = {
   add: "添加",
   all: "全部",
   nav: { boxes: "门禁箱", events: "实时事件", people: "持卡人", access: "权限", updates: "升级" },
-  updates: {
-    title: "升级",
-    add: "新建升级任务",
-    none: "还没有升级任务",
-    noneHint: "升级任务把已发布的版本分批推送到门禁箱：先少数，再逐步扩大。",
-    status: {
-      draft: "草稿",
-      "awaiting-approval": "待审批",
-      running: "进行中",
-      paused: "已暂停",
-      standing: "持续生效",
-      finished: "已完成",
-      aborted: "已中止",
-    },
-    pausedByErrors: "已自动停止：失败的门禁箱过多",
-    pausedByOperator: "由操作员暂停",
-    tally: (installed, failed, left) => `已安装 ${installed} · 失败 ${failed} · 剩余 ${left}`,
-    stage: (index, share) => `第 ${index + 1} 批，累计 ${share}%`,
-    stageFacts: (boxes, success, error) =>
-      `${boxes} 台 · 安装达 ${success}% 进入下一批 · 失败达 ${error}% 停止`,
-    present: "当前",
-    joined: "后来加入的门禁箱",
-    action: {
-      submit: "提交",
-      approve: "批准",
-      reject: "驳回",
-      pause: "暂停",
-      resume: "继续",
-      abort: "中止",
-      "roll-back": "回退",
-    },
-    abortAsk: "已开始的门禁箱会完成，其余不再开始。此操作不可撤销。",
-    rollBackAsk: (installed) =>
-      `任务将结束，已安装该版本的门禁箱（目前 ${installed} 台）立即恢复到之前的版本，不受维护时段限制。`,
-    rolledBack: (boxes, left, names) =>
-      `${boxes} 台门禁箱正在回退${
-        left === 0 ? "。" : `；另有 ${left} 台没有可回退的版本：${names}`
-      }`,
-    failures: "失败的门禁箱",
-    noFailures: "没有失败的门禁箱。",
-    audit: "操作记录",
-    by: (name, when) => `${name === "" ? "系统自动" : name}，${when}`,
-    window: (zone) => `仅在维护时段内切换（${zone}）`,
-    name: "名称",
-    nameHint: "例如：寒假升级",
-    release: "版本",
-    releaseHint: "区域仓库中已发布的文件",
-    noRelease: "仓库中还没有已发布的版本，请参阅升级指南。",
-    stages: "批次（占全部门禁箱的百分比）",
-    stagesWrong: "递增的整数，以 100 结尾，例如 1, 10, 50, 100",
-    success: "安装达到 … % 进入下一批",
-    error: "失败达到 … % 停止",
-    labels: "仅限带有以下标签的门禁箱",
-    labelsHint: "例如 school=north, canary=yes；留空表示全部",
-    standing: "持续生效：以后加入的门禁箱也会升级",
-    silentAfter: "门禁箱无回报超过此时间计为失败（留空表示一直等待）",
-    silent: (hours) => `无回报超过 ${hours} 小时计为失败`,
-    windowFrom: "仅在此时段切换：从",
-    windowTo: "到",
-    windowHalf: "两个时间都填写，或都留空",
-    notOn: "以下日期不切换（如考试）",
-    notOnHint: "日期格式如 2027-06-07，并须填写时段",
-    create: "创建并提交",
-    created: "已提交：需要另一位操作员批准。",
-  },
+  updates: UPDATES,
   header: {
     logout: "退出登录",
     theme: "浅色 / 深色",

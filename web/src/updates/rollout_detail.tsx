@@ -1,9 +1,10 @@
 import { App, Button, Skeleton } from "antd";
 import type { ReactNode } from "react";
 import { faultOf, type RolloutAction, type RolloutView, type TargetView } from "../api/mod.ts";
-import { briefTime, type Language, useLanguage } from "../i18n/mod.ts";
+import { briefTime, useLanguage } from "../i18n/mod.ts";
 import { useConsole, useLive } from "../live/mod.ts";
 import { FaultNotice, faultText } from "../ui/mod.ts";
+import { auditText, reasonText } from "./audit.ts";
 import { ProgressBar } from "./progress_bar.tsx";
 import { tallyOf } from "./stages.ts";
 import { useRollout } from "./use_rollouts.ts";
@@ -108,12 +109,12 @@ export function RolloutDetail({ id }: { readonly id: number }): ReactNode {
       <h3>{t.updates.failures}</h3>
       {failures.length === 0
         ? <p className="hint">{t.updates.noFailures}</p>
-        : <Failures failures={failures} language={language} />}
+        : <Failures failures={failures} />}
       <h3>{t.updates.audit}</h3>
       <ul className="rollout-audit">
         {rollout.audit?.map(({ atMs, operator, what }) => (
-          <li key={`${atMs} ${what}`}>
-            {what}{" "}
+          <li key={`${atMs} ${JSON.stringify(what)}`}>
+            {auditText(what, t)}{" "}
             <span className="hint">
               {t.updates.by(operator, briefTime(language, atMs))}
             </span>
@@ -131,18 +132,16 @@ function useNames(): (id: string) => string {
 }
 
 function Failures(
-  { failures, language }: {
-    readonly failures: readonly TargetView[];
-    readonly language: Language;
-  },
+  { failures }: { readonly failures: readonly TargetView[] },
 ): ReactNode {
+  const { language, t } = useLanguage();
   const nameOf = useNames();
   return (
     <ul className="rollout-failures">
       {failures.map(({ actionId, controllerId, reason, changedMs }) => (
         <li key={actionId}>
           <strong>{nameOf(controllerId)}</strong>
-          <span>{reason}</span>
+          <span>{reasonText(reason, t)}</span>
           <time className="hint">{briefTime(language, changedMs)}</time>
         </li>
       ))}
