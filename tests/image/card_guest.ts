@@ -163,6 +163,7 @@ export class CardGuest implements AsyncDisposable {
   readonly #reading: Promise<void>;
   #shell: Deno.UnixConn;
   #said = "";
+  #isOff = false;
   #calls = 0;
   /** The reader's end of its second serial line. */
   readonly wire: Wire;
@@ -176,6 +177,7 @@ export class CardGuest implements AsyncDisposable {
   ) {
     this.#folder = folder;
     this.#qemu = qemu;
+    void qemu.status.then(() => this.#isOff = true);
     this.#shell = shell;
     this.wire = wire;
     this.#clock = clock;
@@ -221,9 +223,10 @@ export class CardGuest implements AsyncDisposable {
   }
 
   /** Waits until the shell is there. */
-  async booted(): Promise<void> {
-    const endMs = this.#clock.monotonicMs() + BOOT_MS_MAX;
+  async booted(withinMs = BOOT_MS_MAX): Promise<void> {
+    const endMs = this.#clock.monotonicMs() + withinMs;
     while (!/# $/.test(this.#said)) {
+      if (this.#isOff) throw new Error("the machine is off");
       if (this.#clock.monotonicMs() > endMs) {
         const console = await Deno.readTextFile(join(this.#folder, "console")).catch(() => "");
         throw new Error(`no shell; the console said: ${console.slice(-2_000)}`);
@@ -251,6 +254,7 @@ export class CardGuest implements AsyncDisposable {
       if (found !== null) {
         return { code: Number(found[1]), said: said.slice(0, found.index).replaceAll("\r", "") };
       }
+      if (this.#isOff) throw new Error(`${command}: the machine is off`);
       if (this.#clock.monotonicMs() > endMs) throw new Error(`${command}: no end; ${said}`);
       await this.#clock.sleep(50, new AbortController().signal);
     }
