@@ -25,6 +25,8 @@ Makes and keeps the repository of updates: who may sign what, and what there is 
                                           drafts a system that gatehouse image build has packed
   release --repo DIR --version V --reader-firmware FILE --vendor OUI --model N [--file-type N]
                                           drafts firmware for readers of a model; V is what they then say
+  release --repo DIR --version V --configurations FOLDER
+                                          drafts boxes' configurations: FOLDER has an ID.yaml for each
   sign DRAFT --key FILE                   adds a signature; needs no repository
   accept DRAFT --repo DIR                 takes a draft that enough keys have signed
   publish --repo DIR --snapshot-key FILE --timestamp-key FILE

@@ -15,7 +15,13 @@ import {
 import { type Draft, readDraft, writeDraft } from "./draft.ts";
 import { passphrase } from "./passphrase.ts";
 import { parsePlan } from "./plan.ts";
-import { addFirmwareRelease, addRelease, addSystemRelease, firmwareModel } from "./release.ts";
+import {
+  addConfigRelease,
+  addFirmwareRelease,
+  addRelease,
+  addSystemRelease,
+  firmwareModel,
+} from "./release.ts";
 import { isTokenUri, newTokenKey, openTokenKey } from "./token_key.ts";
 
 const DAY_MS = 86_400_000;
@@ -119,6 +125,7 @@ async function release(args: string[], clock: Clock): Promise<number> {
     "reader-firmware": { type: "string" },
     vendor: { type: "string" },
     model: { type: "string" },
+    configurations: { type: "string" },
     "file-type": { type: "string", default: "1" },
     days: { type: "string" },
   });
@@ -140,6 +147,10 @@ async function release(args: string[], clock: Clock): Promise<number> {
     role = `firmware-${firmwareModel({ vendor, model })}`;
     const said = { version, vendor, model, fileType };
     targets = [await addFirmwareRelease(repository, { file: firmware, nowMs, ...said })];
+  } else if (values.configurations !== undefined) {
+    role = "config";
+    const folder = values.configurations;
+    targets = [await addConfigRelease(repository, { version, folder, nowMs })];
   } else if (bundle === undefined) {
     const [from, archive] = [need(values, "from"), join(repo, "archive")];
     targets = await addRelease(repository, { version, from, arch, nowMs, archive });

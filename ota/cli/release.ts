@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { TargetFile } from "@tufjs/models";
 import { packBundle, packDelta } from "../app/mod.ts";
+import { bundleLine } from "../config/mod.ts";
 import { readTail } from "../image/mod.ts";
 import {
   type AppDelta,
@@ -8,6 +9,7 @@ import {
   type FirmwareRelease,
   type ImageRelease,
   parseAppRelease,
+  parseConfigRelease,
   parseFirmwareRelease,
   parseImageRelease,
 } from "../manifest/mod.ts";
@@ -106,6 +108,33 @@ export async function addFirmwareRelease(
   });
   const path = `firmware/${firmwareModel(release)}/${release.version}.bin`;
   return await repository.addFile(path, (await Deno.open(file)).readable, { ...release });
+}
+
+/** Puts the configurations of boxes into the repository: `ID.yaml` each. @throws an `Error` naming the file. */
+export async function addConfigRelease(
+  repository: Repository,
+  { version, folder, nowMs }: {
+    readonly version: string;
+    readonly folder: string;
+    readonly nowMs: number;
+  },
+): Promise<TargetFile> {
+  const release = parseConfigRelease({
+    ...{ schema: 1, kind: "config", version, releasedMs: nowMs },
+  });
+  const names = [...Deno.readDirSync(folder)].map(({ name }) => name)
+    .filter((name) => name.endsWith(".yaml")).sort();
+  if (names.length === 0) {
+    throw new Deno.errors.NotFound(`${folder}: no ID.yaml is there, such as bx-….yaml`);
+  }
+  const lines = async function* () {
+    for (const name of names) {
+      const yaml = await Deno.readTextFile(join(folder, name));
+      yield bundleLine(name.slice(0, -".yaml".length), yaml);
+    }
+  };
+  const file = ReadableStream.from(lines()).pipeThrough(new TextEncoderStream());
+  return await repository.addFile(`config/${version}/boxes.jsonl`, file, { ...release });
 }
 
 /** The newest releases of the application for `arch`, newest first. */

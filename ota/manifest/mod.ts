@@ -87,6 +87,27 @@ export function parseFirmwareRelease(raw: unknown): FirmwareRelease {
   return v.parse(FirmwareReleaseSchema, raw);
 }
 
+const ConfigReleaseSchema = v.strictObject({
+  schema: v.literal(SCHEMA),
+  kind: v.literal("config"),
+  version,
+  /** When it was made, in ms since 1970. */
+  releasedMs: v.pipe(v.number(), v.integer(), v.minValue(0)),
+});
+
+/** A bundle with the configurations of boxes. */
+export interface ConfigRelease {
+  readonly schema: 1;
+  readonly kind: "config";
+  readonly version: string;
+  readonly releasedMs: number;
+}
+
+/** Reads the `custom` part of a bundle of configurations. @throws a `ValiError` naming the field. */
+export function parseConfigRelease(raw: unknown): ConfigRelease {
+  return v.parse(ConfigReleaseSchema, raw);
+}
+
 /** A CMS signature with its certificates has some kilobytes. */
 const SIGNATURE_BYTES_MAX = 64 << 10;
 

@@ -28,8 +28,8 @@ export function memoryKey(): RoleKey {
 }
 
 /**
- * A district's publisher as the guide has it: root 2 of 3, targets 2 of 3, `app`, `os` and the firmware
- * of one model of readers 2 of 3, one assigning key online.
+ * A district's publisher as the guide has it: root 2 of 3, targets 2 of 3, `app`, `os`, `config` and
+ * the firmware of readers 2 of 3, one assigning key online.
  */
 export class Publisher {
   readonly repository: Repository;
@@ -39,6 +39,7 @@ export class Publisher {
   app: RoleKey[] = [memoryKey(), memoryKey(), memoryKey()];
   os: RoleKey[] = [memoryKey(), memoryKey(), memoryKey()];
   firmware: RoleKey[] = [memoryKey(), memoryKey(), memoryKey()];
+  config: RoleKey[] = [memoryKey(), memoryKey(), memoryKey()];
   snapshot: RoleKey = memoryKey();
   timestamp: RoleKey = memoryKey();
   assign: RoleKey = memoryKey();
@@ -68,6 +69,7 @@ export class Publisher {
     await publisher.signApp(publisher.app.slice(0, 2), []);
     await publisher.signSystem([]);
     await publisher.signFirmware([]);
+    await publisher.signConfig([]);
     await publisher.publish();
     return publisher;
   }
@@ -99,6 +101,10 @@ export class Publisher {
         paths: ["firmware/0a0017-1/*", "firmware/0a0017-2/*"],
         keys: this.firmware.map(({ key }) => key),
         threshold: 2,
+      },
+      {
+        ...{ name: "config", paths: ["config/*/*"], threshold: 2 },
+        keys: this.config.map(({ key }) => key),
       },
       { name: this.assignRole, paths: [], keys: [this.assign.key], threshold: 1 },
     ];
@@ -132,6 +138,11 @@ export class Publisher {
   /** Publishes the next version of the firmware's role. */
   async signFirmware(add: readonly TargetFile[]): Promise<void> {
     await this.#sign(FIRMWARE_ROLE, this.firmware.slice(0, 2), add);
+  }
+
+  /** Publishes the next version of the role `config`. */
+  async signConfig(add: readonly TargetFile[]): Promise<void> {
+    await this.#sign("config", this.config.slice(0, 2), add);
   }
 
   async #sign(

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { type Clock, writeFileDurably } from "../../hal/mod.ts";
+import type { RunningConfig } from "../config/back_end.ts";
 
 /** What a running box says of itself. */
 export interface BoxHealth {
@@ -13,6 +14,8 @@ export interface BoxHealth {
   readonly journalEpoch: number;
   /** Its link to the district is up. */
   readonly districtConnected: boolean;
+  /** What it is configured by. */
+  readonly config: RunningConfig;
   /** Policy in force; 0 without one. */
   readonly policyVersion: number;
   readonly rssBytes: number;
@@ -33,6 +36,8 @@ export interface HealthGateOptions {
   /** Where the state before the switch is kept. */
   readonly file: string;
   readonly clock: Clock;
+  /** A door or a reader that is gone was taken out on purpose. Default: it is missed. */
+  readonly mayDrop?: boolean;
   /** A release that is not healthy by then goes back, in ms. */
   readonly deadlineMs?: number;
   /** It has to stay healthy for so long, in ms: what eats memory does not do so at once. */
@@ -77,7 +82,10 @@ export class HealthGate {
 
   /** Does nothing by itself. */
   constructor(options: HealthGateOptions) {
-    this.#options = { deadlineMs: DEADLINE_MS, steadyMs: STEADY_MS, ...options };
+    this.#options = {
+      ...{ deadlineMs: DEADLINE_MS, steadyMs: STEADY_MS, mayDrop: false },
+      ...options,
+    };
   }
 
   /**
@@ -107,13 +115,14 @@ export class HealthGate {
     givenUp: () => boolean,
     signal: AbortSignal,
   ): Promise<string | undefined> {
-    const { probe, clock, deadlineMs, steadyMs } = this.#options;
-    const before = this.#before();
+    const { probe, clock, deadlineMs, steadyMs, mayDrop } = this.#options;
+    const noted = this.#before();
     const endMs = clock.monotonicMs() + deadlineMs;
     let sinceMs: number | undefined;
     for (;;) {
       const health = await probe(signal);
       signal.throwIfAborted();
+      const before = mayDrop && health !== undefined ? kept(noted, health) : noted;
       const wrong = wrongOf(health, slot, before, await this.#free());
       if (wrong !== undefined && givenUp()) return `${wrong}; all its starts are used up`;
       const nowMs = clock.monotonicMs();
@@ -159,6 +168,17 @@ export class HealthGate {
       return 0;
     }
   }
+}
+
+/** What is asked of a box that may have fewer doors and readers than before. */
+function kept(before: Before, { doors, readers }: BoxHealth): Before {
+  const has = (those: readonly { readonly id: string }[]) => (id: string) =>
+    those.some((one) => one.id === id);
+  return {
+    ...before,
+    doors: before.doors.filter(has(doors)),
+    readers: before.readers.filter(has(readers)),
+  };
 }
 
 function wrongOf(

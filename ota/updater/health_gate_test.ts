@@ -11,6 +11,7 @@ const WELL: BoxHealth = {
   journalWritable: true,
   journalEpoch: 3,
   districtConnected: true,
+  config: { bundle: "" },
   policyVersion: 7,
   rssBytes: 100e6,
   doors: [{ id: "main", busy: false, alarm: false }],
@@ -18,7 +19,7 @@ const WELL: BoxHealth = {
 };
 
 /** A gate whose box says what `said` holds. */
-async function rig() {
+async function rig(mayDrop = false) {
   const dir = await Deno.makeTempDir({ prefix: "health-gate-" });
   const clock = new VirtualClock();
   const at = {
@@ -45,6 +46,7 @@ async function rig() {
     freeBytes: () => Promise.resolve(at.freeBytes),
     file: at.file,
     clock,
+    mayDrop,
   });
   return at;
 }
@@ -54,6 +56,16 @@ async function clear(at: { gate: HealthGate; clock: VirtualClock }): Promise<voi
   await at.clock.advance(2_000);
   await cleared;
 }
+
+Deno.test("a door or reader that a configuration took out is not missed, one that is silent is", async () => {
+  const judge = async (changes: Partial<BoxHealth>) => {
+    await using at = await rig(true);
+    return await at.judge(changes) ?? "well";
+  };
+  assert.equal(await judge({ doors: [], readers: [] }), "well");
+  assert.match(await judge({ readers: [{ id: "in", online: false }] }), /reader in was/);
+  assert.match(await judge({ districtConnected: false }), /district/);
+});
 
 Deno.test("what is as well as before stays, also where not all was well before", async () => {
   await using at = await rig();

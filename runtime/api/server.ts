@@ -21,6 +21,8 @@ export interface Vitals {
   /** Grows when a spoilt journal was replaced. */
   readonly journalEpoch: number;
   readonly districtConnected: boolean;
+  /** The district's bundle that the configuration is from, or empty; why another one is not taken. */
+  readonly config: { readonly bundle: string; readonly fault?: string };
 }
 
 /** What the local API shows. */

@@ -19,6 +19,7 @@ const vitals: Vitals = {
   journalWritable: true,
   journalEpoch: 1,
   districtConnected: false,
+  config: { bundle: "" },
 };
 const taps: string[] = [];
 const api: LocalApi = {

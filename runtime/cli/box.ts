@@ -24,11 +24,12 @@ import {
   recordPlugs,
 } from "../box/mod.ts";
 import type { ResolvedConfig } from "../config/mod.ts";
+import { chooseConfig, type ChosenConfig } from "./box_config.ts";
 import { DiskReserve, type Journal, openJournal } from "../journal/mod.ts";
 import { driverLog, jsonLog, type Log, LOG_LEVELS, type LogLevel } from "../log.ts";
 import { PolicyKeeper } from "../policy/mod.ts";
 import { VERSION } from "../version.ts";
-import { loadConfig, reportConfigError } from "./check.ts";
+import { reportConfigError } from "./check.ts";
 import { openDevices } from "./devices.ts";
 import { SimulatedBuses } from "./simulated_buses.ts";
 import { DATA_DIR_DEFAULT, EXIT, readArgs, UsageError } from "./usage.ts";
@@ -42,8 +43,9 @@ SIGTERM or SIGINT, outputs in their safe state.
 
   --config FILE       the box.yaml; gatehouse check reads it without running it
   --data DIR          journal, policy and identity, default ${DATA_DIR_DEFAULT}
-  --updates DIR       what gatehouse updater keeps, for firmware of readers; default GATEHOUSE_UPDATES
-                      of the environment, else DATA/updates
+  --updates DIR       what gatehouse updater keeps: firmware of readers, and configuration from the
+                      district, which is taken instead of FILE until FILE is changed; default
+                      GATEHOUSE_UPDATES of the environment, else DATA/updates
   --log-level LEVEL   ${LOG_LEVELS.join(", ")}; default info
 
 Exit codes: 0 stopped as asked, 1 a device or the data folder cannot be used, 2 bad usage,
@@ -64,9 +66,11 @@ export async function boxCommand(args: string[], signal: AbortSignal): Promise<n
   if (!LOG_LEVELS.includes(level as LogLevel)) {
     throw new UsageError(`--log-level is one of ${LOG_LEVELS.join(", ")}`);
   }
-  let config: ResolvedConfig;
+  const updates = parsed.values.updates ?? Deno.env.get("GATEHOUSE_UPDATES") ??
+    join(data, "updates");
+  let chosen: ChosenConfig;
   try {
-    config = await loadConfig(path);
+    chosen = await chooseConfig(path, updates);
   } catch (error) {
     return reportConfigError(error, path, false);
   }
@@ -85,9 +89,7 @@ export async function boxCommand(args: string[], signal: AbortSignal): Promise<n
       log.error(`another box runs on ${data}; stop it, or give each its own --data`);
       return EXIT.failed;
     }
-    const updates = parsed.values.updates ?? Deno.env.get("GATEHOUSE_UPDATES") ??
-      join(data, "updates");
-    await runBox(config, { data, updates }, clock, log, signal);
+    await runBox(chosen, { data, updates }, clock, log, signal);
     return EXIT.ok;
   } catch (error) {
     log.error("the box cannot go on", { cause: String(error) });
@@ -97,7 +99,7 @@ export async function boxCommand(args: string[], signal: AbortSignal): Promise<n
 
 /** Puts the parts together, and takes them apart in the opposite order when `signal` aborts. */
 async function runBox(
-  config: ResolvedConfig,
+  { config, bundle, fault }: ChosenConfig,
   { data, updates }: { readonly data: string; readonly updates: string },
   clock: CorrectedClock,
   log: Log,
@@ -229,13 +231,16 @@ async function runBox(
       journalWritable: !metrics.lastAppendFailed,
       journalEpoch: journal.state().epoch,
       districtConnected: sync?.state().link === "connected",
+      config: { bundle, ...fault === undefined ? {} : { fault } },
     }),
     faults,
     metrics: () => metrics.text(),
     ...(simulators.any ? { tap: (id, bits, hex) => simulators.tap(id, bits, hex) } : {}),
   }));
+  if (fault !== undefined) log.error("the district's configuration is not taken", { fault });
   log.info("box started", {
     name: config.box.name,
+    ...bundle === "" ? {} : { configuration: bundle },
     api: api.url,
     policy: keeper.inForce?.compiled.version ?? 0,
     startMs: Math.round(clock.monotonicMs() - startMs),

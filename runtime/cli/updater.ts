@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Clock } from "../../hal/mod.ts";
 import { linuxClock } from "../../hal/linux/mod.ts";
 import { AppBackEnd, AppSlots, SYSTEM_TOOLS } from "../../ota/app/mod.ts";
+import { ConfigBackEnd } from "../../ota/config/mod.ts";
 import { DdiClient, type DistrictCalls } from "../../ota/ddi/mod.ts";
 import { FirmwareBackEnd } from "../../ota/firmware/mod.ts";
 import { ImageBackEnd, SYSTEM_RAUC } from "../../ota/image/mod.ts";
@@ -31,6 +32,8 @@ after each switch: whatever started it starts it again, from the release that is
   --data DIR          the box's data, for its identity; default ${DATA_DIR_DEFAULT}
   --app DIR           the releases that ota/app/start starts; default DATA/app
   --updates DIR       what the updater keeps; default DATA/updates
+  --config FILE       the box's box.yaml: takes configuration from the district too; default
+                      GATEHOUSE_CONFIG of the environment
   --root FILE         the publisher's root metadata, as shipped; default UPDATES/root.json
   --assign-role NAME  who may assign in the publisher's delegations; default assign
   --box URL           the box's own interface; default http://127.0.0.1:9180
@@ -58,6 +61,7 @@ export async function updaterCommand(args: string[], signal: AbortSignal): Promi
     data: { type: "string", default: DATA_DIR_DEFAULT },
     app: { type: "string" },
     updates: { type: "string" },
+    config: { type: "string" },
     root: { type: "string" },
     "assign-role": { type: "string", default: "assign" },
     box: { type: "string", default: "http://127.0.0.1:9180" },
@@ -77,6 +81,7 @@ export async function updaterCommand(args: string[], signal: AbortSignal): Promi
     data: values.data,
     app: values.app ?? join(values.data, "app"),
     updates,
+    config: values.config ?? Deno.env.get("GATEHOUSE_CONFIG"),
     root: values.root ?? join(updates, "root.json"),
     assignRole: values["assign-role"],
     box: values.box,
@@ -116,6 +121,7 @@ interface Settings {
   readonly data: string;
   readonly app: string;
   readonly updates: string;
+  readonly config: string | undefined;
   readonly root: string;
   readonly assignRole: string;
   readonly box: string;
@@ -169,6 +175,12 @@ async function runUpdater(
     payloads: {
       app,
       firmware: firmwarePayload(settings, { ...parts, restart: leaving([]) }),
+      ...settings.config === undefined ? {} : {
+        config: configPayload(settings, settings.config, {
+          ...{ ...parts, boxId: identity.boxId, leave: leaving([]) },
+          restart: leaving(settings.restart),
+        }),
+      },
       ...system === undefined ? {} : { os: system.os },
     },
     attributes: () => ({
@@ -307,13 +319,46 @@ function firmwarePayload(settings: Settings, parts: PayloadParts): Payload {
   };
 }
 
-function healthGate(settings: Settings, note: string, clock: Clock): HealthGate {
+/** The box's configuration: what it says itself of having taken it, then the gate. */
+function configPayload(
+  settings: Settings,
+  config: string,
+  parts: PayloadParts & { readonly boxId: string; readonly leave: () => Promise<void> },
+): Payload {
+  const { updates, box, bytesPerSecondMax } = settings;
+  const { trust, ddi, clock, restart, leave, boxId } = parts;
+  const backEnd = new ConfigBackEnd({
+    ...{ updates, config, boxId, trust, source: ddi.source(), clock, restart, leave },
+    ...bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax },
+  });
+  const gate = healthGate(settings, "before-config.json", clock, true);
+  const probe = boxProbe(box, clock);
+  const slot = Deno.env.get("GATEHOUSE_SLOT") ?? "";
+  return {
+    backEnd,
+    stateFile: join(updates, "config.json"),
+    clear: (windowOpen, ended) => gate.clear(windowOpen, ended),
+    health: async (ended) => {
+      if (!backEnd.concerns()) return undefined;
+      const running = async (signal: AbortSignal) => (await probe(signal))?.config;
+      return await backEnd.taken(running, ended) ?? await gate.watch(slot, () => false, ended);
+    },
+  };
+}
+
+function healthGate(
+  settings: Settings,
+  note: string,
+  clock: Clock,
+  mayDrop = false,
+): HealthGate {
   const { updates, data, box, deadlineMs, steadyMs } = settings;
   return new HealthGate({
     probe: boxProbe(box, clock),
     freeBytes: () => SYSTEM_TOOLS.freeBytes(data),
     file: join(updates, note),
     clock,
+    mayDrop,
     ...deadlineMs === undefined ? {} : { deadlineMs },
     ...steadyMs === undefined ? {} : { steadyMs },
   });

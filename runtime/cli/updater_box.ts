@@ -23,6 +23,14 @@ const HealthSchema = v.object({
     journalWritable: v.boolean(),
     journalEpoch: v.number(),
     districtConnected: v.boolean(),
+    // A release from before it was told has none.
+    config: v.optional(
+      v.object({
+        bundle: v.pipe(v.string(), v.maxLength(64)),
+        fault: v.exactOptional(v.pipe(v.string(), v.maxLength(64 << 10))),
+      }),
+      { bundle: "" },
+    ),
   }),
 });
 

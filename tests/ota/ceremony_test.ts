@@ -221,6 +221,13 @@ async function ceremony(tokens: boolean): Promise<void> {
   const vendor = await d.ota(3, ...firmware, "--vendor", "acme", "--model", "3");
   assert.match(vendor.said, /vendor: expected an OUI of six hex digits/);
 
+  // Configurations, of which this publisher has nobody who signs.
+  await Deno.mkdir(join(d.folder, "boxes"));
+  const boxes = ["release", ...repo, "--configurations", "boxes", "--version", "2.0.0"];
+  assert.match((await d.ota(3, ...boxes)).said, /no ID\.yaml is there/);
+  await Deno.writeTextFile(join(d.folder, "boxes/bx 1.yaml"), "box: {}");
+  assert.match((await d.ota(3, ...boxes)).said, /expected the id of a box/);
+
   // A key is lost: those that are left put another in its place, and a box that was away follows.
   await d.newKey("r4");
   await plan(["r1", "r2", "r4"]);

@@ -12,7 +12,7 @@ import { TestDistrict } from "../../district/testing/district.ts";
 import type { WindowView } from "../../district/api/types.ts";
 import { UpdateDesk } from "../../district/testing/updates.ts";
 import { AppSlots } from "../../ota/app/mod.ts";
-import { addFirmwareRelease, addRelease } from "../../ota/cli/release.ts";
+import { addConfigRelease, addFirmwareRelease, addRelease } from "../../ota/cli/release.ts";
 import { publicKey } from "../../ota/repository/mod.ts";
 import { Publisher } from "../../ota/testing/mod.ts";
 import {
@@ -184,6 +184,7 @@ export class UpdateSite implements AsyncDisposable {
       new Kept([
         ...["--follow", app, builtIn, "updater", "--data", site.data, "--app", app],
         ...["--updates", updates, "--assign-role", "assign-north", "--box", url],
+        ...["--config", site.config],
         ...["--restart", restart, "--deadline", "12", "--steady", "3", "--poll", "1"],
       ], env),
     );
@@ -229,6 +230,25 @@ export class UpdateSite implements AsyncDisposable {
       nowMs: Date.now(),
     });
     await publisher.signFirmware([target]);
+    await publisher.publish();
+    await this.desk.ok("li", "POST", "releases", { path: target.path });
+    return target.path;
+  }
+
+  /** Publishes a bundle with `yaml` for the boxes of these ids, and adds it as a release. */
+  async configuration(
+    version: string,
+    yamls: Readonly<Record<string, string>>,
+  ): Promise<string> {
+    const { publisher, bench: { dir } } = this;
+    const folder = join(dir, "configurations", version);
+    await Deno.mkdir(folder, { recursive: true });
+    for (const [id, yaml] of Object.entries(yamls)) {
+      await Deno.writeTextFile(join(folder, `${id}.yaml`), yaml);
+    }
+    const options = { version, folder, nowMs: Date.now() };
+    const target = await addConfigRelease(publisher.repository, options);
+    await publisher.signConfig([target]);
     await publisher.publish();
     await this.desk.ok("li", "POST", "releases", { path: target.path });
     return target.path;
