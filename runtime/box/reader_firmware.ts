@@ -10,6 +10,7 @@ import {
 } from "../../ota/firmware/order.ts";
 import type { BoxEvent } from "../../sync/wire/mod.ts";
 import type { Log } from "../log.ts";
+import { readPart } from "../read_part.ts";
 
 /** What a {@link FirmwareCourier} is made of. */
 export interface FirmwareCourierOptions {
@@ -220,16 +221,4 @@ async function openFile(
   if (hash.digest("hex") === sha256) return { size, read, [Symbol.dispose]: () => handle.close() };
   handle.close();
   return undefined;
-}
-
-async function readPart(handle: Deno.FsFile, at: number, length: number): Promise<Uint8Array> {
-  await handle.seek(at, Deno.SeekMode.Start);
-  const part = new Uint8Array(length);
-  let read = 0;
-  while (read < length) {
-    const count = await handle.read(part.subarray(read));
-    if (count === null) break;
-    read += count;
-  }
-  return part.subarray(0, read);
 }

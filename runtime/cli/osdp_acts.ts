@@ -15,6 +15,7 @@ import {
   type OsdpFinding,
   OsdpKeyError,
 } from "../../drivers/card-reader/osdp/mod.ts";
+import { readPart } from "../read_part.ts";
 import { openBench, type OsdpIo, type ReaderPlace, readKeyFile } from "./osdp_bench.ts";
 import { EXIT } from "./usage.ts";
 
@@ -309,19 +310,6 @@ async function openFile(path: string): Promise<Deno.FsFile> {
       cause,
     });
   }
-}
-
-/** Reads a part, so that a file is never held whole. */
-async function readPart(handle: Deno.FsFile, at: number, length: number): Promise<Uint8Array> {
-  await handle.seek(at, Deno.SeekMode.Start);
-  const part = new Uint8Array(length);
-  let read = 0;
-  while (read < length) {
-    const count = await handle.read(part.subarray(read));
-    if (count === null) break;
-    read += count;
-  }
-  return part.subarray(0, read);
 }
 
 async function hashOf(handle: Deno.FsFile, size: number): Promise<string> {
