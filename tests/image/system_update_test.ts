@@ -127,6 +127,7 @@ async function cuts(site: SystemSite): Promise<void> {
       const state = await site.state();
       at[state] = (at[state] ?? 0) + 1;
       cut++;
+      console.log(`cut ${cut} of ${CUTS}: ${state}`);
     }
   }
   console.log(`cut ${CUTS} times, at ${JSON.stringify(at)}; runs ${good}`);
