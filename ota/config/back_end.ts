@@ -48,6 +48,8 @@ export class ConfigBackEnd implements BackEnd {
   readonly #options: ConfigBackEndOptions;
   readonly #dir: string;
   readonly #paths: ReturnType<typeof notePaths>;
+  /** What is on trial stays; the note lies there until the next start, which may have to confirm it again. */
+  #over = false;
 
   /** Makes one; nothing is done yet. */
   constructor(options: ConfigBackEndOptions) {
@@ -59,7 +61,7 @@ export class ConfigBackEnd implements BackEnd {
 
   /** The one on trial. One that stays may have been changed at the box since. */
   running(): string | undefined {
-    return readNote(this.#paths.trial)?.sha256;
+    return this.#over ? undefined : readNote(this.#paths.trial)?.sha256;
   }
 
   /** Nothing is given up before it was begun. */
@@ -141,13 +143,16 @@ export class ConfigBackEnd implements BackEnd {
     }
   }
 
-  /** It stays; where the bundle has nothing for this box, what it had stays. */
+  /**
+   * It stays; where the bundle has nothing for this box, what it had stays. A cut before this is noted must
+   * find what ran, and not a failure.
+   */
   confirm(): Promise<void> {
     const { trial, good } = this.#paths;
     const note = readNote(trial);
-    if (note?.yaml !== undefined) Deno.renameSync(trial, good);
-    syncFolder(this.#dir);
-    return this.clean();
+    if (note?.yaml !== undefined) writeNote(good, note);
+    this.#over = true;
+    return Promise.resolve();
   }
 
   /** Takes it away, and has the box start without it. */

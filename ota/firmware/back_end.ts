@@ -38,6 +38,8 @@ const SILENT_MS_MAX = 25 * 60_000;
 export class FirmwareBackEnd implements BackEnd {
   readonly #options: FirmwareBackEndOptions;
   readonly #order: string;
+  /** The order was carried out; it lies there until the next start, which may have to confirm it again. */
+  #over = false;
 
   /** Makes one; nothing is done yet. */
   constructor(options: FirmwareBackEndOptions) {
@@ -46,9 +48,9 @@ export class FirmwareBackEnd implements BackEnd {
     this.#order = join(options.dir, "order.json");
   }
 
-  /** The order that the box has. One that was carried out is gone: readers are exchanged. */
+  /** The order that the box has. One that was carried out is none: readers are exchanged. */
   running(): string | undefined {
-    return readOrder(this.#order)?.sha256;
+    return this.#over ? undefined : readOrder(this.#order)?.sha256;
   }
 
   /** Nothing is given up before it was begun. */
@@ -115,9 +117,10 @@ export class FirmwareBackEnd implements BackEnd {
     }
   }
 
-  /** There is no more to do for the box. */
+  /** There is no more to do for the box. A cut before this is noted must find what ran, and not a failure. */
   confirm(): Promise<void> {
-    return this.clean();
+    this.#over = true;
+    return Promise.resolve();
   }
 
   /** Withdraws the order; the updater's next start finds that it does not run. */
