@@ -239,6 +239,17 @@ export class CardGuest implements AsyncDisposable {
     );
   }
 
+  /** Waits until the shell is there, whether the machine has started anew meanwhile or not. */
+  async ready(): Promise<void> {
+    let answered = false;
+    this.sh("true").then(() => answered = true, () => {});
+    while (!answered && !/# $/.test(this.#said)) {
+      if (this.#isOff) throw new Error("the machine is off");
+      await this.#clock.sleep(100, new AbortController().signal);
+    }
+    if (/# $/.test(this.#said)) await this.booted();
+  }
+
   /** Runs a shell's command as root in the guest; what it printed, and 0 or how it ended. */
   async sh(command: string): Promise<{ readonly code: number; readonly said: string }> {
     const id = ++this.#calls;
