@@ -9,18 +9,17 @@ import type {
   CardReader,
   ReaderBus,
   ReaderFile,
-  ReaderFirmware,
   ReaderIdentity,
   SerialDriverHost,
 } from "../../contract.ts";
 import {
+  type FileBench,
   type OsdpFileOptions,
-  type OsdpFileProgress,
   type OsdpFileResult,
   sendFile,
 } from "./file_transfer.ts";
 import { type Frame, FrameDecoder } from "./frame.ts";
-import { type Bench, installKey } from "./install_key.ts";
+import { installKey } from "./install_key.ts";
 import { keySource } from "./key.ts";
 import { BITS_A_CHARACTER, INTER_CHARACTER_MS, QUIET_CHARACTERS } from "./line_times.ts";
 import type { OsdpOptions } from "./options.ts";
@@ -94,8 +93,9 @@ export class OsdpBus implements ReaderBus {
       this.#abort.signal,
     );
     const wake = () => this.#plan();
+    const bench = (signal: AbortSignal) => this.#bench(signal);
     this.#readers = options.map((one) =>
-      new OsdpReader(one, keySource(one), host.clock, host.log, wake, this.#give, random)
+      new OsdpReader(one, keySource(one), host.clock, host.log, wake, bench, random)
     );
     this.#talks = this.#readers.map((reader) => reader.conversation);
     this.#replyMs = new Map(this.#talks.map((talk, i) => [talk, options[i]!.replyMs]));
@@ -216,23 +216,8 @@ export class OsdpBus implements ReaderBus {
     options: OsdpFileOptions,
     signal: AbortSignal,
   ): Promise<OsdpFileResult> {
-    const baudRate = () => this.#port?.settings.baudRate ?? 9_600;
-    const bench = { ...this.#bench(signal), baudRate };
-    return await sendFile(this.#reader(address).conversation, bench, source, options);
+    return await sendFile(this.#reader(address).conversation, this.#bench(signal), source, options);
   }
-
-  readonly #give = async (
-    { address }: OsdpReader,
-    ...[file, { onProgress, ...options }, signal]: Parameters<ReaderFirmware["take"]>
-  ): Promise<void> => {
-    await this.sendFile(address, file, {
-      ...options,
-      keepForLater: true,
-      ...onProgress === undefined
-        ? {}
-        : { onProgress: ({ sentBytes }: OsdpFileProgress) => onProgress(sentBytes) },
-    }, signal);
-  };
 
   /** What the reader at `address` says of itself; `undefined` while it is unknown. */
   identity(address: number): ReaderIdentity | undefined {
@@ -245,10 +230,11 @@ export class OsdpBus implements ReaderBus {
   }
 
   /** What an installer's act needs besides the reader. */
-  #bench(signal: AbortSignal): Bench {
+  #bench(signal: AbortSignal): FileBench {
     signal.throwIfAborted();
     this.#abort.signal.throwIfAborted();
-    return { clock: this.#host.clock, signal, closed: this.#abort.signal };
+    const baudRate = () => this.#port?.settings.baudRate ?? 9_600;
+    return { clock: this.#host.clock, signal, closed: this.#abort.signal, baudRate };
   }
 
   /** What the line has seen so far. */

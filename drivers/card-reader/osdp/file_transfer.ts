@@ -42,6 +42,11 @@ export const FILE_BYTES_MAX = 64 << 20;
 /** The one type that the standard gives: a file that this very reader understands. */
 const TYPE_OPAQUE = 1;
 
+/** What a transfer needs besides the reader: how long a part holds the line depends on its rate. */
+export interface FileBench extends Bench {
+  readonly baudRate: () => number;
+}
+
 /** How far a transfer is. */
 export interface OsdpFileProgress {
   /** Parts are sent, the reader is away, it is at work on the whole file, or restarts with it. */
@@ -78,7 +83,7 @@ const busy = new WeakSet<Conversation>();
 /** See {@link import("./bus.ts").OsdpBus.sendFile}. */
 export async function sendFile(
   conversation: Conversation,
-  bench: Bench & { readonly baudRate: () => number },
+  bench: FileBench,
   source: ReaderFile,
   options: OsdpFileOptions,
 ): Promise<OsdpFileResult> {
@@ -111,7 +116,7 @@ type FileStatus = Reply & { kind: "fileStatus" };
 
 class Transfer {
   readonly #conversation: Conversation;
-  readonly #bench: Bench & { readonly baudRate: () => number };
+  readonly #bench: FileBench;
   readonly #source: ReaderFile;
   readonly #options: OsdpFileOptions & { readonly type: number; readonly fromOffset: number };
   readonly #firmware: string | undefined;
@@ -125,7 +130,7 @@ class Transfer {
 
   constructor(
     conversation: Conversation,
-    bench: Bench & { readonly baudRate: () => number },
+    bench: FileBench,
     source: ReaderFile,
     options: OsdpFileOptions & { readonly type: number; readonly fromOffset: number },
   ) {

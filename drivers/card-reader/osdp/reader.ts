@@ -15,6 +15,7 @@ import type {
 } from "../../contract.ts";
 import { Conversation } from "./conversation.ts";
 import { patternsOf } from "./feedback.ts";
+import { type FileBench, sendFile } from "./file_transfer.ts";
 import { OsdpOutput } from "./lines.ts";
 import type { OsdpOptions } from "./options.ts";
 import { OrderQueue, OUTPUTS_MAX } from "./orders.ts";
@@ -39,19 +40,25 @@ export class OsdpReader implements CardReader {
   readonly #outputs = new Map<number, OsdpOutput>();
   readonly #orders: OrderQueue;
 
-  /** `wake` is called when something waits that should not wait for the next poll; `take` gives it a file. */
+  /** `wake` is called when something waits that should not wait for the next poll; `bench` is for files. */
   constructor(
     options: OsdpOptions,
     key: KeySource | undefined,
     clock: Clock,
     log: DriverLog,
     wake: () => void,
-    take: (reader: OsdpReader, ...what: Parameters<ReaderFirmware["take"]>) => Promise<void>,
+    bench: (signal: AbortSignal) => FileBench,
     random?: RandomSource,
   ) {
     this.firmware = {
       identity: () => this.conversation.presence.identity,
-      take: (...what) => take(this, ...what),
+      take: async (file, { onProgress, ...options }, signal) => {
+        await sendFile(this.conversation, bench(signal), file, {
+          ...options,
+          keepForLater: true,
+          onProgress: ({ sentBytes }) => onProgress?.(sentBytes),
+        });
+      },
     };
     this.#options = options;
     this.#orders = new OrderQueue(this.#outputs, patternsOf(options.feedback));
