@@ -134,6 +134,10 @@ async function release(args: string[], clock: Clock): Promise<number> {
     throw new UsageError("--arch is x64, arm64 or any");
   }
   if (!/^\d{1,4}$/.test(days)) throw new UsageError("--days is a number of days");
+  const sources = ["from", "bundle", "reader-firmware", "configurations"] as const;
+  if (sources.filter((name) => values[name] !== undefined).length > 1) {
+    throw new UsageError(`one of --${sources.join(", --")}: each is a release of its own`);
+  }
   const repo = need(values, "repo");
   const repository = new Repository(repo);
   const nowMs = clock.wallMs();

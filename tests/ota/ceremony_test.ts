@@ -218,6 +218,8 @@ async function ceremony(tokens: boolean): Promise<void> {
   assert.match((await d.ota(2, ...firmware, "--vendor", "00068e")).said, /--model is missing/);
   const many = await d.ota(2, ...firmware, "--vendor", "00068e", "--model", "300");
   assert.match(many.said, /--model is a number from 0 to 255/);
+  const two = await d.ota(2, ...firmware, "--from", files);
+  assert.match(two.said, /one of --from, --bundle/);
   const vendor = await d.ota(3, ...firmware, "--vendor", "acme", "--model", "3");
   assert.match(vendor.said, /vendor: expected an OUI of six hex digits/);
 
