@@ -62,7 +62,10 @@ export class FirmwareBackEnd implements BackEnd {
   async fetch(wanted: Wanted, signal: AbortSignal): Promise<void> {
     const { trust, source, clock, freeBytes, bytesPerSecondMax } = this.#options;
     await withFaults(async () => {
-      const { target } = await trust.look(signal, (view) => described(view, wanted));
+      const { target, release } = await trust.look(
+        signal,
+        (view) => releaseOf(view, wanted, parseFirmwareRelease),
+      );
       if (target.lengthBytes > FILE_BYTES_MAX) {
         throw new UpdateFault("refused", `${target.path} is larger than any reader takes`, true);
       }
@@ -75,6 +78,9 @@ export class FirmwareBackEnd implements BackEnd {
       }
       const limit = bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax };
       await download(target, { source, clock, file: this.#file(wanted), ...limit }, signal);
+      const { vendor, model, version, fileType } = release;
+      const order = { vendor, model, version, fileType, sha256: wanted.sha256 };
+      writeOrder(this.#staged(wanted), { ...order, file: this.#file(wanted) });
     }, signal);
   }
 
@@ -83,16 +89,11 @@ export class FirmwareBackEnd implements BackEnd {
     return Promise.resolve();
   }
 
-  /** Orders it. Asked for once more what was signed: the file's hash alone does not say whose it is. */
+  /** Orders it. */
   async switch(wanted: Wanted): Promise<void> {
-    const never = new AbortController().signal;
-    const { release } = await this.#options.trust.look(
-      never,
-      (view) => described(view, wanted),
-    );
-    const { vendor, model, version, fileType } = release;
-    const { sha256 } = wanted;
-    writeOrder(this.#order, { sha256, file: this.#file(wanted), vendor, model, version, fileType });
+    const order = readOrder(this.#staged(wanted));
+    if (order === undefined) throw new UpdateFault("spoilt", "the fetched firmware is gone", true);
+    writeOrder(this.#order, order);
     await this.#options.leave();
   }
 
@@ -145,10 +146,11 @@ export class FirmwareBackEnd implements BackEnd {
   #file({ sha256 }: Wanted): string {
     return join(this.#options.dir, `${sha256}.bin`);
   }
-}
 
-const described = (view: Parameters<typeof releaseOf>[0], wanted: Wanted) =>
-  releaseOf(view, wanted, parseFirmwareRelease);
+  #staged({ sha256 }: Wanted): string {
+    return join(this.#options.dir, `${sha256}.json`);
+  }
+}
 
 function wrongOf({ readers, fault }: FirmwareReport): string | undefined {
   if (fault !== undefined) return fault;

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { type Clock, writeFileDurably } from "../../hal/mod.ts";
-import type { RunningConfig } from "../config/back_end.ts";
+import type { RunningConfig } from "../config/mod.ts";
 
 /** What a running box says of itself. */
 export interface BoxHealth {
