@@ -102,14 +102,9 @@ Deno.test("updater or box killed in every state, each reader gets its firmware, 
   for (const [turn, state] of states.entries()) {
     const version = [2, turn, 0] as const;
     const path = await site.firmware(version.join("."), file(version, 4_000));
-    let killed = false;
-    site.updater.onLine = (line) => {
-      if (killed || !line.includes(`"kind":"firmware","at":"${state}"`)) return;
-      killed = true;
-      site.updater.kill("SIGKILL");
-    };
+    const killed = site.killIn("firmware", state);
     const told = await site.outcome(await site.roll(path));
-    assert.ok(killed, `it was never ${state}`);
+    assert.ok(killed(), `it was never ${state}`);
     assert.equal(told.state, "installed", `${state}: ${told.reason}`);
     assert.deepEqual(await firmware(site), { in: version.join("."), out: version.join(".") });
   }

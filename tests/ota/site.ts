@@ -320,6 +320,17 @@ export class UpdateSite implements AsyncDisposable {
     return new AppSlots(this.#app).good();
   }
 
+  /** Kills the updater once, the moment that an update of `kind` is in `state`. @returns whether it was. */
+  killIn(kind: string, state: string): () => boolean {
+    let killed = false;
+    this.updater.onLine = (line) => {
+      if (killed || !line.includes(`"kind":"${kind}","at":"${state}"`)) return;
+      killed = true;
+      this.updater.kill("SIGKILL");
+    };
+    return () => killed;
+  }
+
   /** Counts of grants on record, as `gatehouse events` has them. */
   async grants(): Promise<number> {
     return kinds(await this.bench.events()).filter((kind) => kind === "access.granted").length;
