@@ -160,7 +160,7 @@ function targetView(row: TargetRow): TargetView {
 
 function rolloutView(row: RolloutRow, audit?: readonly RolloutAuditRow[]): RolloutView {
   const { id, name, releasePath, createdMs, rollout } = row;
-  const { status, createdBy, groups, counts, window, standing, silentAfterMs } = rollout;
+  const { status, createdBy, groups, counts, window, standing, silentAfterHours } = rollout;
   return {
     id,
     name,
@@ -176,7 +176,7 @@ function rolloutView(row: RolloutRow, audit?: readonly RolloutAuditRow[]): Rollo
     })),
     ...(window === undefined ? {} : { window }),
     ...(standing === undefined ? {} : { standing: true }),
-    ...(silentAfterMs === undefined ? {} : { silentAfterHours: silentAfterMs / 3_600_000 }),
+    ...(silentAfterHours === undefined ? {} : { silentAfterHours }),
     ...(audit === undefined ? {} : { audit }),
   };
 }

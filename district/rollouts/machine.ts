@@ -65,7 +65,7 @@ export interface Rollout {
   /** Without it, it is over when its last group is. */
   readonly standing?: Standing;
   /** A target that tells nothing for so long counts as failed; without it, it is waited for. */
-  readonly silentAfterMs?: number;
+  readonly silentAfterHours?: number;
   /** The rollout that this one takes back. */
   readonly takesBack?: number;
 }
@@ -111,7 +111,10 @@ const JOINED = "joined later";
 export function newRollout(
   createdBy: string,
   groups: readonly GroupPlan[],
-  { window, standing, silentAfterMs }: Pick<Rollout, "window" | "standing" | "silentAfterMs"> = {},
+  { window, standing, silentAfterHours }: Pick<
+    Rollout,
+    "window" | "standing" | "silentAfterHours"
+  > = {},
 ): Rollout {
   if (groups.length === 0 || groups.length > GROUPS_MAX) {
     throw new RangeError(`a rollout has 1 to ${GROUPS_MAX} groups, not ${groups.length}`);
@@ -128,7 +131,7 @@ export function newRollout(
     status: { at: "draft" },
     ...window === undefined ? {} : { window },
     ...standing === undefined ? {} : { standing },
-    ...silentAfterMs === undefined ? {} : { silentAfterMs },
+    ...silentAfterHours === undefined ? {} : { silentAfterHours },
     createdBy,
     groups,
     counts: groups.map(() => ({ installed: 0, failed: 0 })),

@@ -20,7 +20,6 @@ export interface UpdatesHost {
 export type RolloutVerb = OperatorEvent["kind"];
 
 const TOKEN_BYTES = 32;
-const HOUR_MS = 3_600_000;
 
 /** SHA-256 of a target token, as it is stored. */
 export function tokenHashOf(token: string): Uint8Array {
@@ -99,7 +98,7 @@ export class Updates {
         createdBy: operator,
         groups: members,
         ...window === undefined ? {} : { window },
-        ...silentAfterHours === undefined ? {} : { silentAfterMs: silentAfterHours * HOUR_MS },
+        ...silentAfterHours === undefined ? {} : { silentAfterHours },
         ...standing ? { standing: { labels: filter?.labels ?? {} } } : {},
       },
       clock.wallMs(),

@@ -168,7 +168,7 @@ export interface RolloutStore {
       readonly groups: readonly GroupMembers[];
       readonly window?: RolloutWindow;
       readonly standing?: Standing;
-      readonly silentAfterMs?: number;
+      readonly silentAfterHours?: number;
     },
     nowMs: number,
   ): Promise<number>;

@@ -25,7 +25,7 @@ export function testSilence(name: string, open: () => Promise<DistrictStore>): v
       await rollouts.putController({ id, tokenHash, addedMs: NOW_MS, labels: {} });
     }
     const plan = { name: "all", boxes: boxes.length, successPercent: 100, errorPercent: 20 };
-    const roll = async (limit: { readonly silentAfterMs?: number }) => {
+    const roll = async (limit: { readonly silentAfterHours?: number }) => {
       const id = await rollouts.addRollout({
         ...{ name: "x", releasePath: RELEASE, createdBy: "li", ...limit },
         groups: [{ plan, controllerIds: boxes }],
@@ -34,7 +34,7 @@ export function testSilence(name: string, open: () => Promise<DistrictStore>): v
       await rollouts.stepRollout(id, { kind: "approve", by: "wang" }, NOW_MS);
       return id;
     };
-    const id = await roll({ silentAfterMs: 5 * HOUR_MS });
+    const id = await roll({ silentAfterHours: 5 });
     const action = async (box: string, atMs: number) => (await rollouts.offer(box, atMs))!.actionId;
     const [first, second, third] = [
       await action("gate-0", NOW_MS),

@@ -68,13 +68,12 @@ export class RolloutTables extends ControllerTables implements RolloutStore {
   async giveUpSilent(nowMs: number): Promise<number> {
     return transaction(this.#db, () => {
       const silent = this.sql(
-        `SELECT t.*, json_extract(r.rollout, '$.silentAfterMs') AS after
+        `SELECT t.*, json_extract(r.rollout, '$.silentAfterHours') AS hours
          FROM targets t JOIN rollouts r ON r.id = t.rollout
-         WHERE t.state IN ('offered', 'running', 'going-on') AND t.changed_ms < ? - after`,
+         WHERE t.state IN ('offered', 'running', 'going-on') AND t.changed_ms < ? - hours * 3600000`,
       ).all(nowMs);
       for (const row of silent) {
-        const hours = Math.round(Number(row.after) / 3_600_000);
-        this.#giveUp(targetRow(row), `${SILENT}nothing was heard of it for ${hours} h`, nowMs);
+        this.#giveUp(targetRow(row), `${SILENT}nothing was heard of it for ${row.hours} h`, nowMs);
       }
       return silent.length;
     });
