@@ -170,7 +170,7 @@ function idOf(host: string): string {
 }
 
 const readPulses: PulseReader = (pulses) => {
-  const frame = readFrame(pulses, true);
+  const frame = readFrame(pulses, { parity: "check" });
   if (frame.kind === "card") return { bits: frame.bits, data: frame.data };
   return frame.kind === "refused" && frame.why === "swapped" ? "swapped" : undefined;
 };

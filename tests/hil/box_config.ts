@@ -10,7 +10,7 @@ guard: { heartbeatMs: 5000 }
 buses: [{ id: bus, kind: serial, path: /dev/ttyUSB0, baudRate: 9600 }]
 readers:
   - { id: in, driver: osdp, bus: bus, address: 0, door: main }
-  - { id: out, driver: wiegand, chip: gate, data0: 4, data1: 5, frameGapMs: 100, door: main }
+  - { id: out, driver: wiegand, chip: gate, data0: 4, data1: 5, frameGapMs: 100, bits: [26, 32], door: main }
   - { id: desk, driver: hid-keyboard, vendorId: 0x0627, productId: 0x0001, keyGapMs: 3000, door: main }
 outputs: [{ id: lock, driver: gpio, chip: gate, line: 0 }]
 inputs:

@@ -124,7 +124,7 @@ Deno.test("a Wiegand reader, a USB reader, contacts and a relay on GPIO lines ma
     finders: {},
     drivers,
     readPulses: (pulses) => {
-      const frame = readFrame(pulses, true);
+      const frame = readFrame(pulses, { parity: "check" });
       if (frame.kind === "card") return { bits: frame.bits, data: frame.data };
       return frame.kind === "refused" && frame.why === "swapped" ? "swapped" : undefined;
     },

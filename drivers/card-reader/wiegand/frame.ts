@@ -26,7 +26,7 @@ export type WiegandFrame =
   | { readonly kind: "key"; readonly key: string }
   | {
     /**
-     * - `length`: too few or too many pulses, or a number that no reader sends
+     * - `length`: too few or too many pulses, or a number that this reader does not send
      * - `glitch`: pulses closer than any reader sends them, or on both lines at once
      * - `parity`: the frame's own check does not hold
      * - `swapped`: it does not hold, but would if D0 and D1 were exchanged
@@ -65,11 +65,23 @@ function parityHolds(bits: readonly number[]): boolean {
   return even === 0 && odd === 1;
 }
 
-/** Reads the pulses of one burst, in order of time. `checkParity` looks at frames of 26, 34 and 37 bits. */
-export function readFrame(pulses: readonly WiegandPulse[], checkParity: boolean): WiegandFrame {
+/** What a reader is known to send. */
+export interface WiegandFormat {
+  /** `check` looks at frames of 26, 34 and 37 bits. */
+  readonly parity: "check" | "ignore";
+  /** Lengths of its frames; without them every length is read. */
+  readonly bits?: readonly number[] | undefined;
+}
+
+/** Reads the pulses of one burst, in order of time. */
+export function readFrame(
+  pulses: readonly WiegandPulse[],
+  { parity, bits: lengths }: WiegandFormat,
+): WiegandFrame {
   const refused = (why: "length" | "glitch" | "parity" | "swapped") =>
     ({ kind: "refused", why, pulses: pulses.length }) as const;
   if (pulses.length > FRAME_BITS_MAX) return refused("length");
+  if (lengths?.includes(pulses.length) === false) return refused("length");
   for (let index = 1; index < pulses.length; index++) {
     if (pulses[index]!.atMs - pulses[index - 1]!.atMs < SPACING_MS_MIN) return refused("glitch");
   }
@@ -86,7 +98,7 @@ export function readFrame(pulses: readonly WiegandPulse[], checkParity: boolean)
     return key === undefined ? refused("parity") : { kind: "key", key };
   }
   if (bits.length < CARD_BITS_MIN) return refused("length");
-  if (checkParity && !parityHolds(bits)) {
+  if (parity === "check" && !parityHolds(bits)) {
     return refused(parityHolds(bits.map((bit) => 1 - bit)) ? "swapped" : "parity");
   }
   const data = new Uint8Array(Math.ceil(bits.length / 8));

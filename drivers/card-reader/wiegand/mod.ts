@@ -8,10 +8,19 @@ import * as v from "valibot";
 import { defineDriver, type ReaderDriver } from "../../contract.ts";
 import { type FeedbackLine, FeedbackLineSchema } from "../../feedback_lines.ts";
 import { GpioChipSchema, GpioLineSchema } from "../../gpio_schema.ts";
+import { FRAME_BITS_MAX, type WiegandFormat } from "./frame.ts";
 import { WiegandReader } from "./reader.ts";
 
 export type { FeedbackLine } from "../../feedback_lines.ts";
-export { readFrame, type WiegandFrame, type WiegandPulse } from "./frame.ts";
+export { readFrame, type WiegandFormat, type WiegandFrame, type WiegandPulse } from "./frame.ts";
+
+const BITS_EXPECTED = `expected lengths of 1 to ${FRAME_BITS_MAX} bits`;
+const BitsSchema = v.pipe(
+  v.number(BITS_EXPECTED),
+  v.integer(BITS_EXPECTED),
+  v.minValue(1, BITS_EXPECTED),
+  v.maxValue(FRAME_BITS_MAX, BITS_EXPECTED),
+);
 
 const WiegandSchema = v.strictObject({
   /** Chip of both data lines. */
@@ -37,6 +46,13 @@ const WiegandSchema = v.strictObject({
   ),
   /** Whether frames of 26, 34 and 37 bits must pass their parity check. */
   parity: v.optional(v.picklist(["check", "ignore"], "expected check or ignore"), "check"),
+  /** Lengths of the frames that the reader sends; a burst of another length is no card. */
+  bits: v.optional(
+    v.pipe(
+      v.array(BitsSchema, `${BITS_EXPECTED}, as in [26, 34]`),
+      v.nonEmpty(`${BITS_EXPECTED}, as in [26, 34]`),
+    ),
+  ),
   /** Line that lights the reader's green LED. */
   led: v.optional(FeedbackLineSchema),
   /** Line that sounds the reader's buzzer. */
@@ -44,13 +60,12 @@ const WiegandSchema = v.strictObject({
 });
 
 /** Options of one reader. */
-export interface WiegandOptions {
+export interface WiegandOptions extends WiegandFormat {
   readonly chip: string;
   readonly data0: number;
   readonly data1: number;
   readonly bias: "as-is" | "pull-up";
   readonly frameGapMs: number;
-  readonly parity: "check" | "ignore";
   readonly led?: FeedbackLine | undefined;
   readonly buzzer?: FeedbackLine | undefined;
 }

@@ -22,7 +22,7 @@ const TURN_MS = 5;
 const RETRY_MS = 2_000;
 
 const ADVICE: Readonly<Record<Extract<WiegandFrame, { kind: "refused" }>["why"], string>> = {
-  length: "a burst of pulses is no card; look for noise on the wires",
+  length: "a burst of pulses is no card; look for noise on the wires, and at bits in box.yaml",
   glitch: "pulses came closer than a reader sends them; look for noise, shield the cable",
   parity: "a card's parity does not hold; if its format has none, set parity: ignore",
   swapped: "D0 and D1 are exchanged; swap the wires, or data0 and data1 in box.yaml",
@@ -188,7 +188,7 @@ export class WiegandReader implements CardReader, AsyncDisposable {
 
   #frame(pulses: readonly WiegandPulse[]): void {
     const receivedMonotonicMs = pulses.at(-1)!.atMs;
-    const frame = readFrame(pulses, this.#options.parity === "check");
+    const frame = readFrame(pulses, this.#options);
     switch (frame.kind) {
       case "card":
         this.#emit({ kind: "card", bits: frame.bits, data: frame.data, receivedMonotonicMs });

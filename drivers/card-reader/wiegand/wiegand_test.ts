@@ -9,7 +9,8 @@ const H10301 = "00000110000001101100000001";
 
 const pulsesOf = (bits: string, spacingMs = 2): WiegandPulse[] =>
   Array.from(bits, (bit, index) => ({ bit: bit === "1" ? 1 : 0, atMs: index * spacingMs }));
-const frame = (bits: string, checkParity = true) => readFrame(pulsesOf(bits), checkParity);
+const frame = (bits: string, parity: "check" | "ignore" = "check", lengths?: readonly number[]) =>
+  readFrame(pulsesOf(bits), { parity, bits: lengths });
 
 Deno.test("26 bits with parity: the number as read, first bit first", () => {
   // 0 00001100 0000110110000000 1 has facility 12 and card 3456 between its parity bits.
@@ -38,7 +39,7 @@ Deno.test("one wrong bit of 26, 34 or 37 is refused; exchanged wires are told ap
         both ? "swapped" : "parity",
         `${good.length} bits, bit ${bit}`,
       );
-      assert.equal(frame(wrong, false).kind, "card", "parity can be ignored");
+      assert.equal(frame(wrong, "ignore").kind, "card", "parity can be ignored");
     }
     const swapped = frame(complement(good));
     assert.equal(swapped.kind === "refused" && swapped.why, "swapped");
@@ -52,6 +53,24 @@ Deno.test("any length from 16 to 128 bits is a card; the rest is not", () => {
     if (bits < 16 || bits > 128) assert.equal(read.kind, "refused", `${bits} bits`);
     else assert.ok(read.kind === "card" && read.bits === bits, `${bits} bits`);
   }
+});
+
+Deno.test("of a reader whose lengths are named, a card that fell in two is none, nor a key", () => {
+  const whole = "1".repeat(32);
+  assert.equal(frame(whole, "check", [26, 32]).kind, "card");
+  for (let at = 1; at < whole.length; at++) {
+    for (const part of [whole.slice(0, at), whole.slice(at)]) {
+      // A part of 26 ones has no parity; whatever else it is, it is not of a length that was named.
+      const read = frame(part, "check", [26, 32]);
+      assert.deepEqual(read, {
+        kind: "refused",
+        why: part.length === 26 ? "parity" : "length",
+        pulses: part.length,
+      });
+    }
+  }
+  assert.equal(frame("0101", "check", [26]).kind, "refused");
+  assert.equal(frame("0101", "check", [26, 4]).kind, "key");
 });
 
 Deno.test("keys of 4 and of 8 bits", () => {
@@ -68,7 +87,7 @@ Deno.test("keys of 4 and of 8 bits", () => {
 });
 
 Deno.test("pulses closer than a reader sends them are noise", () => {
-  const read = readFrame(pulsesOf(H10301, 0.05), true);
+  const read = readFrame(pulsesOf(H10301, 0.05), { parity: "check" });
   assert.deepEqual(read, { kind: "refused", why: "glitch", pulses: 26 });
 });
 
@@ -311,5 +330,8 @@ Deno.test("options with faults are named", () => {
   bad({ data1: -1 }, /number of a line/);
   bad({ frameGapMs: 1 }, /expected 5 to 100 ms/);
   bad({ parity: "maybe" }, /expected check or ignore/);
+  bad({ bits: [] }, /expected lengths of 1 to 128 bits, as in \[26, 34\]/);
+  bad({ bits: 26 }, /expected lengths of 1 to 128 bits, as in/);
+  bad({ bits: [26, 129] }, /expected lengths of 1 to 128 bits/);
   bad({ led: { chip: "gpiochip0" } }, /line/);
 });
