@@ -235,7 +235,8 @@ async function taps(result: string): Promise<number> {
 /**
  * Holds a card to the Wiegand reader until the box has decided on it with `result`. Again where the
  * emulated machine parted its bits, by a late pulse or a late interrupt: no part has a length that
- * the reader is known to send, and so no card may come of it.
+ * the reader is known to send, but for one of 26 bits, whose parity does not hold for these cards; and so
+ * no card may come of it.
  */
 async function swipe(card: Uint8Array, bits: number, result: string): Promise<void> {
   const before = await taps(result);

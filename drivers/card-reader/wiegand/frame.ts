@@ -26,23 +26,28 @@ export type WiegandFrame =
   | { readonly kind: "key"; readonly key: string }
   | {
     /**
-     * - `length`: too few or too many pulses, or a number that this reader does not send
+     * - `length`: too few or too many pulses, or a number that no reader sends
+     * - `unlisted`: not one of the lengths that this reader is known to send
      * - `glitch`: pulses closer than any reader sends them, or on both lines at once
      * - `parity`: the frame's own check does not hold
      * - `swapped`: it does not hold, but would if D0 and D1 were exchanged
      */
     readonly kind: "refused";
-    readonly why: "length" | "glitch" | "parity" | "swapped";
+    readonly why: "length" | "unlisted" | "glitch" | "parity" | "swapped";
     readonly pulses: number;
   };
 
+type RefusedFrame = Extract<WiegandFrame, { kind: "refused" }>;
+
 /** Shortest card number; shorter bursts are keys or noise. */
-const CARD_BITS_MIN = 16;
+export const CARD_BITS_MIN = 16;
 /** Longest card number of the field's readers (FASC-N has 75, some send 128). */
 export const FRAME_BITS_MAX = 128;
 /** SIA AC-01: pulses begin at least 0.2 ms apart; half of it allows for the kernel's stamps. */
 const SPACING_MS_MIN = 0.1;
 
+/** Lengths of a key: its code, alone or behind its complement. */
+export const KEY_BITS: readonly number[] = [4, 8];
 /** Keys by their code, 4 bits. */
 const KEYS = "0123456789*#";
 
@@ -78,10 +83,10 @@ export function readFrame(
   pulses: readonly WiegandPulse[],
   { parity, bits: lengths }: WiegandFormat,
 ): WiegandFrame {
-  const refused = (why: "length" | "glitch" | "parity" | "swapped") =>
+  const refused = (why: RefusedFrame["why"]) =>
     ({ kind: "refused", why, pulses: pulses.length }) as const;
   if (pulses.length > FRAME_BITS_MAX) return refused("length");
-  if (lengths?.includes(pulses.length) === false) return refused("length");
+  if (lengths?.includes(pulses.length) === false) return refused("unlisted");
   for (let index = 1; index < pulses.length; index++) {
     if (pulses[index]!.atMs - pulses[index - 1]!.atMs < SPACING_MS_MIN) return refused("glitch");
   }

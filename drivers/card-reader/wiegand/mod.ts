@@ -8,19 +8,18 @@ import * as v from "valibot";
 import { defineDriver, type ReaderDriver } from "../../contract.ts";
 import { type FeedbackLine, FeedbackLineSchema } from "../../feedback_lines.ts";
 import { GpioChipSchema, GpioLineSchema } from "../../gpio_schema.ts";
-import { FRAME_BITS_MAX, type WiegandFormat } from "./frame.ts";
+import { CARD_BITS_MIN, FRAME_BITS_MAX, KEY_BITS, type WiegandFormat } from "./frame.ts";
 import { WiegandReader } from "./reader.ts";
 
 export type { FeedbackLine } from "../../feedback_lines.ts";
 export { readFrame, type WiegandFormat, type WiegandFrame, type WiegandPulse } from "./frame.ts";
 
-const BITS_EXPECTED = `expected lengths of 1 to ${FRAME_BITS_MAX} bits`;
-const BitsSchema = v.pipe(
-  v.number(BITS_EXPECTED),
-  v.integer(BITS_EXPECTED),
-  v.minValue(1, BITS_EXPECTED),
-  v.maxValue(FRAME_BITS_MAX, BITS_EXPECTED),
-);
+const BITS_EXPECTED = `expected lengths of ${CARD_BITS_MIN} to ${FRAME_BITS_MAX} bits, and ${
+  KEY_BITS.join(" or ")
+} for keys, as in [26, 34]`;
+const isLength = (bits: number) =>
+  KEY_BITS.includes(bits) ||
+  (Number.isInteger(bits) && bits >= CARD_BITS_MIN && bits <= FRAME_BITS_MAX);
 
 const WiegandSchema = v.strictObject({
   /** Chip of both data lines. */
@@ -49,8 +48,8 @@ const WiegandSchema = v.strictObject({
   /** Lengths of the frames that the reader sends; a burst of another length is no card. */
   bits: v.optional(
     v.pipe(
-      v.array(BitsSchema, `${BITS_EXPECTED}, as in [26, 34]`),
-      v.nonEmpty(`${BITS_EXPECTED}, as in [26, 34]`),
+      v.array(v.pipe(v.number(BITS_EXPECTED), v.check(isLength, BITS_EXPECTED)), BITS_EXPECTED),
+      v.nonEmpty(BITS_EXPECTED),
     ),
   ),
   /** Line that lights the reader's green LED. */

@@ -22,7 +22,9 @@ const TURN_MS = 5;
 const RETRY_MS = 2_000;
 
 const ADVICE: Readonly<Record<Extract<WiegandFrame, { kind: "refused" }>["why"], string>> = {
-  length: "a burst of pulses is no card; look for noise on the wires, and at bits in box.yaml",
+  length: "a burst of pulses is no card; look for noise on the wires",
+  unlisted:
+    "a burst has a length that bits does not list; add it in box.yaml if the reader sends it, or look for noise on the wires",
   glitch: "pulses came closer than a reader sends them; look for noise, shield the cable",
   parity: "a card's parity does not hold; if its format has none, set parity: ignore",
   swapped: "D0 and D1 are exchanged; swap the wires, or data0 and data1 in box.yaml",

@@ -64,7 +64,7 @@ Deno.test("of a reader whose lengths are named, a card that fell in two is none,
       const read = frame(part, "check", [26, 32]);
       assert.deepEqual(read, {
         kind: "refused",
-        why: part.length === 26 ? "parity" : "length",
+        why: part.length === 26 ? "parity" : "unlisted",
         pulses: part.length,
       });
     }
@@ -213,6 +213,18 @@ Deno.test("pulses on two lines become a card with the time of its last bit, and 
   assert.match(logged.join(), /D0 and D1 are exchanged/);
 });
 
+Deno.test("a reader whose lengths are named reads these, and says what to do about others", async () => {
+  const { send, open, logged } = rig();
+  const { reader, events } = await open({ bits: [26, 8] });
+  await using _ = reader;
+  await send("1".repeat(20));
+  await send("0101");
+  assert.match(logged.join(), /bits does not list; add it in box.yaml/);
+  await send(H10301);
+  await send("10100101");
+  assert.deepEqual(events.map(({ kind }) => kind), ["card", "keys"]);
+});
+
 Deno.test("a card of which edges were lost is none, whatever is left of it; the next one is read", async () => {
   const { gpio, send, open, logged } = rig();
   const { reader, events } = await open({ parity: "ignore" });
@@ -330,8 +342,9 @@ Deno.test("options with faults are named", () => {
   bad({ data1: -1 }, /number of a line/);
   bad({ frameGapMs: 1 }, /expected 5 to 100 ms/);
   bad({ parity: "maybe" }, /expected check or ignore/);
-  bad({ bits: [] }, /expected lengths of 1 to 128 bits, as in \[26, 34\]/);
-  bad({ bits: 26 }, /expected lengths of 1 to 128 bits, as in/);
-  bad({ bits: [26, 129] }, /expected lengths of 1 to 128 bits/);
+  // No card and no key has 10 bits: a reader with that length alone would read nothing.
+  for (const bits of [[], 26, ["26"], [10], [26.5], [26, 129]]) {
+    bad({ bits }, /expected lengths of 16 to 128 bits, and 4 or 8 for keys/);
+  }
   bad({ led: { chip: "gpiochip0" } }, /line/);
 });

@@ -21,7 +21,7 @@ const EDGE_GAP_MS = 40;
 /** More than the 1,024 that the kernel holds for a line. */
 const BURST_PULLS = 3_000;
 const BURST_GAP_MS = 0.7;
-/** No more edges come: a guest on a busy machine can stand still for half a second. */
+/** No more edges come: much longer than a guest on a busy machine was seen to stand still. */
 const QUIET_MS = 3_000;
 
 const sleep = (ms: number) => clock.sleep(ms, signal);
