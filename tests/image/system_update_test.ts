@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { VERSION } from "../../runtime/version.ts";
 import { random, seedOfRun } from "../crash/random.ts";
 import { cardRefusal } from "./card_guest.ts";
 import { clock, type Machine, SystemSite } from "./system_site.ts";
@@ -24,7 +25,7 @@ Deno.test({
     const folder = await Deno.makeTempDir({ prefix: "system-update-" });
     try {
       await using site = await SystemSite.open(folder);
-      await t.step("a flashed card enrols by itself, and its token is gone", async () => {
+      await step(t, "a flashed card enrols by itself, and its token is gone", async () => {
         assert.match(await site.settings(), /token: /);
         await using machine = await site.on();
         await site.enrolled(machine);
@@ -43,10 +44,10 @@ Deno.test({
         return console.log(`skipped: updates of the system; ${how}`);
       }
       if (STATES.length > 0) {
-        await t.step("the power lost in a state", (part) => everyState(site, part));
+        await step(t, "the power lost in a state", (part) => everyState(site, part));
       }
       if (CUTS === 0) return;
-      await t.step("it takes a new system while its door decides", async () => {
+      await step(t, "it takes a new system while its door decides", async () => {
         await using machine = await site.on();
         const begunMs = clock.monotonicMs();
         const path = await site.release("0.2.0", () => Promise.resolve());
@@ -58,7 +59,7 @@ Deno.test({
         assert.deepEqual(await runs(machine), { version: "0.2.0", slot: "B", onTrial: false });
         await site.opens(machine.reader);
       });
-      await t.step("one whose kernel does not come up is gone with the next reset", async () => {
+      await step(t, "one whose kernel does not come up is gone with the next reset", async () => {
         await using machine = await site.on();
         const path = await site.release("0.3.0", spoilInitrd);
         const { id } = await site.desk.rollout(path);
@@ -69,7 +70,7 @@ Deno.test({
         await machine.guest.booted();
         assert.deepEqual(await runs(machine), { version: "0.2.0", slot: "B", onTrial: false });
       });
-      await t.step("one whose door does not open goes back by itself", async () => {
+      await step(t, "one whose door does not open goes back by itself", async () => {
         await using machine = await site.on();
         const path = await site.release("0.4.0", spoilBox);
         const { id } = await site.desk.rollout(path);
@@ -80,15 +81,28 @@ Deno.test({
         await machine.guest.booted();
         assert.deepEqual(await runs(machine), { version: "0.2.0", slot: "B", onTrial: false });
       });
-      await t.step("the plug pulled at any moment, no box is lost and no event", () => cuts(site));
+      await step(t, "the plug pulled at any moment, no box is lost and no event", () => cuts(site));
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
   },
 });
 
-/** The system that a card is flashed with. */
-const CARD_VERSION = "0.1.0";
+/** A step whose fault is said when it comes: the test's own summary is hours away. */
+async function step(
+  t: Deno.TestContext,
+  name: string,
+  fn: (part: Deno.TestContext) => Promise<void>,
+): Promise<void> {
+  await t.step(name, async (part) => {
+    try {
+      await fn(part);
+    } catch (error) {
+      console.error(error);
+      throw error;
+    }
+  });
+}
 
 /** Good systems, in turn: what the other slot holds already would not be written again. */
 const TURNS = ["0.5.0", "0.6.0", "0.2.0"] as const;
@@ -112,6 +126,7 @@ async function cuts(site: SystemSite): Promise<void> {
     rollout ??= (await site.desk.rollout(paths.get(version)!)).id;
     const waitMs = cut === CUTS ? Infinity : next() * updateMs;
     const told = await untilCut(site, rollout, waitMs, async (machine, { state, reason }) => {
+      console.log(`${version}: ${state} ${reason}`);
       if (state === "installed") good = version;
       await site.opens(machine.reader);
       await machine.guest.booted();
@@ -187,10 +202,11 @@ async function everyState(site: SystemSite, t: Deno.TestContext): Promise<void> 
   for (const version of ["0.2.5", "0.2.6"]) {
     good.set(version, await site.release(version, () => Promise.resolve()));
   }
-  let running = CARD_VERSION;
+  // What the card was flashed with.
+  let running = VERSION;
   const chosen = WAY.filter(([state]) => STATES.includes("1") || STATES.includes(state));
   for (const [state, next, end] of chosen) {
-    await t.step(`lost while ${state}`, async () => {
+    await step(t, `lost while ${state}`, async () => {
       const version = state === "reverting" ? "0.2.7" : running === "0.2.5" ? "0.2.6" : "0.2.5";
       const path = good.get(version) ?? await site.release(version, spoilBox);
       const { id } = await site.desk.rollout(path);
