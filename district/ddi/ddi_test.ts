@@ -4,8 +4,6 @@ import type { Clock } from "../../hal/mod.ts";
 import { processClock } from "../../hal/linux/clock.ts";
 import { TestDistrict } from "../testing/district.ts";
 import { ALL, type DdiClient, feedback, layOut, UpdateDesk } from "../testing/updates.ts";
-import { parseRange } from "./artifact.ts";
-import { parseConfigData, parseFeedback } from "./schemas.ts";
 
 const clock = processClock();
 const PATH = "os/1.2.3/gate.swu";
@@ -346,41 +344,6 @@ Deno.test("the console says why a rollout cannot be made or moved", async () => 
   for (const path of ["releases", "controllers", "rollouts", `rollouts/${id}/targets`]) {
     assert.equal((await at.test.call("GET", path)).status, 401, path);
   }
-});
-
-Deno.test("ranges as RFC 9110 has them, and nonsense as if there were none", () => {
-  assert.deepEqual(parseRange("bytes=0-", 10), { from: 0, to: 9 });
-  assert.deepEqual(parseRange("bytes=3-99", 10), { from: 3, to: 9 });
-  assert.deepEqual(parseRange("bytes=-3", 10), { from: 7, to: 9 });
-  assert.deepEqual(parseRange("bytes=-99", 10), { from: 0, to: 9 });
-  for (const beyond of ["bytes=10-", "bytes=10-20", "bytes=-0"]) {
-    assert.equal(parseRange(beyond, 10), "unsatisfiable", beyond);
-  }
-  for (const none of [null, "", "bytes=", "bytes=-", "bytes=5-3", "bytes=0-1,3-4", "lines=1-2"]) {
-    assert.equal(parseRange(none, 10), undefined, String(none));
-  }
-});
-
-Deno.test("bodies of DDI: what is needed is read, the rest passed over, words are bounded", () => {
-  const body = {
-    id: 7,
-    time: "20140511T121314",
-    ...feedback("closed", "failure", "a", "b\n\u001b[2J"),
-  };
-  assert.deepEqual(parseFeedback(body), {
-    id: "7",
-    execution: "closed",
-    finished: "failure",
-    reason: "a; b [2J",
-  });
-  const long = parseFeedback(feedback("closed", "failure", "x".repeat(5_000), "last"));
-  assert.equal(long.reason.length, 1_000);
-  assert.ok(long.reason.endsWith("; last"));
-  assert.deepEqual(parseConfigData({ data: { a: "b" }, id: "", time: "x" }), {
-    mode: "merge",
-    data: { a: "b" },
-  });
-  assert.throws(() => parseConfigData({ mode: "drop", data: {} }));
 });
 
 Deno.test("outside a rollout's window a deployment is to be fetched, and not installed", async () => {

@@ -50,6 +50,13 @@ async function refuses(kind: TrustErrorKind, act: Promise<unknown>, saying = /./
   assert.match(error.message, saying);
 }
 
+/** An answer whose body never ends: `pull` gives the next piece. */
+function answering(
+  pull: (controller: ReadableStreamDefaultController<Uint8Array>) => void | Promise<void>,
+) {
+  return () => Promise.resolve({ status: 200, body: new ReadableStream({ pull }) });
+}
+
 Deno.test("a release that enough keys have signed is trusted, with its length, hash and words", async () => {
   await using r = await rig();
   assert.equal(await r.look(), undefined);
@@ -162,35 +169,14 @@ Deno.test("a clock at 2099: undisciplined it is not believed, disciplined it sto
   assert.equal(await r.look(APP, r.reopen().trust), undefined);
 });
 
-Deno.test("the time floor: only grows, is bounded, and survives a spoilt file", async () => {
-  await using r = await rig();
-  const path = join(r.dir, "../floor2");
-  const floorOf = () => new TimeFloor(path, START_MS, r.clock);
-  const floor = floorOf();
-  floor.raise(START_MS + 3 * DAY_MS);
-  floor.raise(START_MS);
-  floor.raise(Date.UTC(2200, 0, 1));
-  floor.raise(NaN);
-  assert.equal(floorOf().nowMs(), START_MS + 3 * DAY_MS);
-  for (const bad of ["", "gatehouse-time-floor 1\n99999999999999\n", "x".repeat(1_000), "-1"]) {
-    Deno.writeTextFileSync(path, bad);
-    assert.equal(floorOf().nowMs(), START_MS, JSON.stringify(bad));
-  }
-});
-
 Deno.test("endless data and a wrong length end at the bound", async () => {
   await using r = await rig();
   let sent = 0;
-  r.source.instead.set("metadata/timestamp.json", () =>
-    Promise.resolve({
-      status: 200,
-      body: new ReadableStream({
-        pull(controller) {
-          sent += 1_024;
-          controller.enqueue(new Uint8Array(1_024).fill(0x20));
-        },
-      }),
-    }));
+  const endless = answering((controller) => {
+    sent += 1_024;
+    controller.enqueue(new Uint8Array(1_024).fill(0x20));
+  });
+  r.source.instead.set("metadata/timestamp.json", endless);
   await refuses("too-large", r.look(), /timestamp\.json: more than 16384 bytes/);
   assert.ok(sent < 64 << 10, `${sent} bytes were taken`);
   r.source.instead.clear();
@@ -212,16 +198,11 @@ Deno.test("slow retrieval: silence and a trickle are both given up", async () =>
   await r.clock.advance(21_000);
   await silent;
   assert.ok(aborted, "the source is told");
-  r.source.instead.set("metadata/timestamp.json", () =>
-    Promise.resolve({
-      status: 200,
-      body: new ReadableStream({
-        async pull(controller) {
-          await r.clock.sleep(15_000, never);
-          controller.enqueue(Uint8Array.of(0x20));
-        },
-      }),
-    }));
+  const dripping = answering(async (controller) => {
+    await r.clock.sleep(15_000, never);
+    controller.enqueue(Uint8Array.of(0x20));
+  });
+  r.source.instead.set("metadata/timestamp.json", dripping);
   const trickle = refuses("too-slow", r.look(), /given up after 120 s/);
   for (let i = 0; i < 10; i++) await r.clock.advance(15_000);
   await trickle;
