@@ -6,6 +6,7 @@ import {
   makeToken,
   newTokenSecret,
   parsePolicy,
+  settingsFaults,
   WIRE_LIMITS,
 } from "../sync/wire/mod.ts";
 import type {
@@ -21,7 +22,6 @@ import { DistrictError } from "./errors.ts";
 import type { LiveHub } from "./live/hub.ts";
 import { faultFields, type Log } from "./log.ts";
 import type { Publisher } from "./policy/publisher.ts";
-import { settingsFaults } from "./policy/settings.ts";
 import type { BoxRow, DistrictStore, IngestResult } from "./store/contract.ts";
 
 /** What the district's doings need. */

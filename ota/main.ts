@@ -27,6 +27,8 @@ Makes and keeps the repository of updates: who may sign what, and what there is 
                                           drafts firmware for readers of a model; V is what they then say
   release --repo DIR --version V --configurations FOLDER
                                           drafts boxes' configurations: FOLDER has an ID.yaml for each
+  release --repo DIR --version V --settings FILE --district NAME
+                                          drafts hours, holidays and access levels of a policy
   sign DRAFT --key FILE                   adds a signature; needs no repository
   accept DRAFT --repo DIR                 takes a draft that enough keys have signed
   publish --repo DIR --snapshot-key FILE --timestamp-key FILE

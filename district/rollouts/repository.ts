@@ -66,8 +66,8 @@ export class UpdateRepository {
       for (const [path, { length, hashes, custom }] of Object.entries(signed.targets)) {
         if (!TARGET_PATH.test(path)) continue;
         const [kind, second] = path.split("/");
-        // What is for one model of readers takes no other's place.
-        const own = kind === "firmware" ? `${kind}/${second}` : kind!;
+        // What is for one model of readers, or one district, takes no other's place.
+        const own = kind === "firmware" || kind === "policy" ? `${kind}/${second}` : kind!;
         found.push({
           path,
           kind: own,

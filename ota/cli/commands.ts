@@ -18,6 +18,7 @@ import { parsePlan } from "./plan.ts";
 import {
   addConfigRelease,
   addFirmwareRelease,
+  addPolicyRelease,
   addRelease,
   addSystemRelease,
   firmwareModel,
@@ -126,6 +127,8 @@ async function release(args: string[], clock: Clock): Promise<number> {
     vendor: { type: "string" },
     model: { type: "string" },
     configurations: { type: "string" },
+    settings: { type: "string" },
+    district: { type: "string" },
     "file-type": { type: "string", default: "1" },
     days: { type: "string" },
   });
@@ -134,7 +137,7 @@ async function release(args: string[], clock: Clock): Promise<number> {
     throw new UsageError("--arch is x64, arm64 or any");
   }
   if (!/^\d{1,4}$/.test(days)) throw new UsageError("--days is a number of days");
-  const sources = ["from", "bundle", "reader-firmware", "configurations"] as const;
+  const sources = ["from", "bundle", "reader-firmware", "configurations", "settings"] as const;
   if (sources.filter((name) => values[name] !== undefined).length > 1) {
     throw new UsageError(`one of --${sources.join(", --")}: each is a release of its own`);
   }
@@ -155,6 +158,10 @@ async function release(args: string[], clock: Clock): Promise<number> {
     role = "config";
     const folder = values.configurations;
     targets = [await addConfigRelease(repository, { version, folder, nowMs })];
+  } else if (values.settings !== undefined) {
+    const [file, district] = [values.settings, need(values, "district")];
+    role = `policy-${district}`;
+    targets = [await addPolicyRelease(repository, { version, district, file, nowMs })];
   } else if (bundle === undefined) {
     const [from, archive] = [need(values, "from"), join(repo, "archive")];
     targets = await addRelease(repository, { version, from, arch, nowMs, archive });

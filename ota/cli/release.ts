@@ -1,7 +1,9 @@
 import { join } from "node:path";
 import type { TargetFile } from "@tufjs/models";
+import { parse as parseYaml } from "yaml";
 import { packBundle, packDelta } from "../app/mod.ts";
 import { bundleLine } from "../config/mod.ts";
+import { settingsText } from "../policy/mod.ts";
 import { readTail } from "../image/mod.ts";
 import {
   type AppDelta,
@@ -12,8 +14,9 @@ import {
   parseConfigRelease,
   parseFirmwareRelease,
   parseImageRelease,
+  parsePolicyRelease,
 } from "../manifest/mod.ts";
-import type { Repository } from "../repository/mod.ts";
+import { type Repository, RepositoryError } from "../repository/mod.ts";
 
 /** Versions back from which a delta is made. */
 const DELTAS = 3;
@@ -135,6 +138,30 @@ export async function addConfigRelease(
   };
   const file = ReadableStream.from(lines()).pipeThrough(new TextEncoderStream());
   return await repository.addFile(`config/${version}/boxes.jsonl`, file, { ...release });
+}
+
+/** Puts settings of a district's policy into the repository, as `GET /api/policy` has them. @throws an `Error` naming what is wrong. */
+export async function addPolicyRelease(
+  repository: Repository,
+  { version, district, file, nowMs }: {
+    readonly version: string;
+    readonly district: string;
+    readonly file: string;
+    readonly nowMs: number;
+  },
+): Promise<TargetFile> {
+  const release = parsePolicyRelease({
+    ...{ schema: 1, kind: "policy", version, district, releasedMs: nowMs },
+  });
+  const yaml = await Deno.readTextFile(file);
+  let text: string;
+  try {
+    text = settingsText(parseYaml(yaml));
+  } catch (cause) {
+    throw new RepositoryError("target", `${file}: ${(cause as Error).message}`, { cause });
+  }
+  const path = `policy/${district}/${version}.json`;
+  return await repository.addFile(path, new Blob([text]).stream(), { ...release });
 }
 
 /** The newest releases of the application for `arch`, newest first. */

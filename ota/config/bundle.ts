@@ -5,8 +5,9 @@
  * @module
  */
 import * as v from "valibot";
-import { CONFIG_BYTES_MAX } from "./note.ts";
 
+/** A box.yaml of the largest box has some kilobytes. */
+export const CONFIG_BYTES_MAX: number = 256 << 10;
 /** A line with a configuration whose every character is escaped. */
 const LINE_CHARS_MAX = 6 * CONFIG_BYTES_MAX + 1_000;
 

@@ -6,10 +6,15 @@ import { VirtualClock } from "../../hal/sim/mod.ts";
 import { UpdateFault, type Wanted } from "../agent/mod.ts";
 import { parseConfigRelease } from "../manifest/mod.ts";
 import type { RepositorySource, TrustedTarget, UpdateTrust } from "../trust/mod.ts";
-import type { RunningConfig } from "./back_end.ts";
+import {
+  notePaths,
+  readNote,
+  type Running,
+  type StandIn,
+  TEXT_BYTES_MAX,
+} from "../stand_in/mod.ts";
 import { bundleLine, findInBundle } from "./bundle.ts";
-import { ConfigBackEnd } from "./mod.ts";
-import { CONFIG_BYTES_MAX, configHash, notePaths, readNote } from "./note.ts";
+import { CONFIG_BYTES_MAX, configBackEnd, configHash } from "./mod.ts";
 
 const never = new AbortController().signal;
 const hash = (text: string) => createHash("sha256").update(text).digest("hex");
@@ -43,7 +48,7 @@ async function desk(bundle = BUNDLE, boxId = "bx-1") {
   } as unknown as RepositorySource;
   const state = { restarts: 0, left: 0, stuck: false };
   const start = () =>
-    new ConfigBackEnd({
+    configBackEnd({
       ...{ updates, config, boxId, trust, source, clock },
       restart: () => {
         state.restarts++;
@@ -52,13 +57,13 @@ async function desk(bundle = BUNDLE, boxId = "bx-1") {
       leave: () => Promise.resolve(void state.left++),
     });
   return {
-    ...{ config, clock, wanted, state, start, paths: notePaths(updates) },
+    ...{ config, clock, wanted, state, start, paths: notePaths(updates, "config") },
     files: () => [...Deno.readDirSync(join(updates, "config"))].map(({ name }) => name).sort(),
     [Symbol.asyncDispose]: () => Deno.remove(updates, { recursive: true }),
   };
 }
 
-async function tried(at: Awaited<ReturnType<typeof desk>>): Promise<ConfigBackEnd> {
+async function tried(at: Awaited<ReturnType<typeof desk>>): Promise<StandIn> {
   const backEnd = at.start();
   await backEnd.fetch(at.wanted, never);
   await backEnd.stage(at.wanted, never);
@@ -100,7 +105,7 @@ Deno.test("it is on trial from the switch on, stays when confirmed, and is gone 
   const second = await tried(at);
   assert.deepEqual([second.running(), second.concerns()], [at.wanted.sha256, true]);
   const note = readNote(at.paths.trial)!;
-  assert.deepEqual([note.yaml, note.base], ["box: { name: 东门 }\n", configHash("the box's own")]);
+  assert.deepEqual([note.text, note.base], ["box: { name: 东门 }\n", configHash("the box's own")]);
   // Cut off in the switch and asked again.
   await second.switch(at.wanted);
   await second.confirm();
@@ -115,7 +120,7 @@ Deno.test("it is on trial from the switch on, stays when confirmed, and is gone 
   await third.revert();
   await third.clean();
   assert.deepEqual([at.files(), at.state.restarts], [["good.json"], 4]);
-  assert.equal(readNote(at.paths.good)!.yaml, "box: { name: 东门 }\n");
+  assert.equal(readNote(at.paths.good)!.text, "box: { name: 东门 }\n");
 });
 
 Deno.test("a bundle without the box leaves all as it was, and no box is restarted", async () => {
@@ -148,7 +153,7 @@ Deno.test("what is no bundle is refused, and a box that cannot be restarted keep
 Deno.test("the box's own word decides: taken, faulty, silent, or changed at the box", async () => {
   await using at = await desk();
   const backEnd = await tried(at);
-  const verdict = async (say: () => RunningConfig | undefined) => {
+  const verdict = async (say: () => Running | undefined) => {
     let said: string | undefined | null = null;
     void backEnd.taken(() => Promise.resolve(say()), never).then((wrong) => said = wrong);
     for (let s = 0; s < 200 && said === null; s++) await at.clock.advance(1_000);
@@ -165,18 +170,18 @@ Deno.test("the box's own word decides: taken, faulty, silent, or changed at the 
 Deno.test("a note that is spoilt, huge or of another shape is none", async () => {
   await using at = await desk();
   at.start();
-  const good = { sha256: "0".repeat(64), base: "1".repeat(64), yaml: "x" };
+  const good = { sha256: "0".repeat(64), base: "1".repeat(64), text: "x" };
   const bad: unknown[] = [
     "",
     "null",
     "{",
-    "x".repeat(3_000_000),
+    "x".repeat(8 * TEXT_BYTES_MAX + 1),
     { ...good, sha256: "x" },
     {
       ...good,
       more: 1,
     },
-    { ...good, yaml: 7 },
+    { ...good, text: 7 },
     { ...good, base: undefined },
   ];
   for (const what of bad) {

@@ -108,6 +108,30 @@ export function parseConfigRelease(raw: unknown): ConfigRelease {
   return v.parse(ConfigReleaseSchema, raw);
 }
 
+const PolicyReleaseSchema = v.strictObject({
+  schema: v.literal(SCHEMA),
+  kind: v.literal("policy"),
+  version,
+  /** Whose boxes it is for. */
+  district: v.pipe(v.string(), v.regex(/^[a-z0-9-]{1,32}$/, "expected a district such as north")),
+  /** When it was made, in ms since 1970. */
+  releasedMs: v.pipe(v.number(), v.integer(), v.minValue(0)),
+});
+
+/** Settings of a district's policy. */
+export interface PolicyRelease {
+  readonly schema: 1;
+  readonly kind: "policy";
+  readonly version: string;
+  readonly district: string;
+  readonly releasedMs: number;
+}
+
+/** Reads the `custom` part of a policy's settings. @throws a `ValiError` naming the field. */
+export function parsePolicyRelease(raw: unknown): PolicyRelease {
+  return v.parse(PolicyReleaseSchema, raw);
+}
+
 /** A CMS signature with its certificates has some kilobytes. */
 const SIGNATURE_BYTES_MAX = 64 << 10;
 

@@ -15,6 +15,8 @@ import type { Metadata } from "@tufjs/models";
 
 /** The role that speaks for simulated readers' firmware, whose model is 1, and for a model that is not there. */
 const FIRMWARE_ROLE = "firmware-0a0017-1";
+/** The role that speaks for the settings of a district's policy, and of a neighbour's. */
+const POLICY_ROLE = "policy-north";
 const YEAR_MS = 365 * 86_400_000;
 
 /** A key that exists as long as the test. */
@@ -28,8 +30,8 @@ export function memoryKey(): RoleKey {
 }
 
 /**
- * A district's publisher as the guide has it: root 2 of 3, targets 2 of 3, `app`, `os`, `config` and
- * the firmware of readers 2 of 3, one assigning key online.
+ * A district's publisher as the guide has it: root 2 of 3, targets 2 of 3, `app`, `os`, `config`, the
+ * policy of the district north and the firmware of readers 2 of 3, one assigning key online.
  */
 export class Publisher {
   readonly repository: Repository;
@@ -40,6 +42,7 @@ export class Publisher {
   os: RoleKey[] = [memoryKey(), memoryKey(), memoryKey()];
   firmware: RoleKey[] = [memoryKey(), memoryKey(), memoryKey()];
   config: RoleKey[] = [memoryKey(), memoryKey(), memoryKey()];
+  policy: RoleKey[] = [memoryKey(), memoryKey(), memoryKey()];
   snapshot: RoleKey = memoryKey();
   timestamp: RoleKey = memoryKey();
   assign: RoleKey = memoryKey();
@@ -70,6 +73,7 @@ export class Publisher {
     await publisher.signSystem([]);
     await publisher.signFirmware([]);
     await publisher.signConfig([]);
+    await publisher.signPolicy([]);
     await publisher.publish();
     return publisher;
   }
@@ -105,6 +109,10 @@ export class Publisher {
       {
         ...{ name: "config", paths: ["config/*/*"], threshold: 2 },
         keys: this.config.map(({ key }) => key),
+      },
+      {
+        ...{ name: POLICY_ROLE, paths: ["policy/north/*", "policy/south/*"], threshold: 2 },
+        keys: this.policy.map(({ key }) => key),
       },
       { name: this.assignRole, paths: [], keys: [this.assign.key], threshold: 1 },
     ];
@@ -143,6 +151,11 @@ export class Publisher {
   /** Publishes the next version of the role `config`. */
   async signConfig(add: readonly TargetFile[]): Promise<void> {
     await this.#sign("config", this.config.slice(0, 2), add);
+  }
+
+  /** Publishes the next version of the policy's role. */
+  async signPolicy(add: readonly TargetFile[]): Promise<void> {
+    await this.#sign(POLICY_ROLE, this.policy.slice(0, 2), add);
   }
 
   async #sign(

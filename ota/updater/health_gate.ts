@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { type Clock, writeFileDurably } from "../../hal/mod.ts";
-import type { RunningConfig } from "../config/mod.ts";
+import type { Running } from "../stand_in/mod.ts";
 
 /** What a running box says of itself. */
 export interface BoxHealth {
@@ -15,7 +15,9 @@ export interface BoxHealth {
   /** Its link to the district is up. */
   readonly districtConnected: boolean;
   /** What it is configured by. */
-  readonly config: RunningConfig;
+  readonly config: Running;
+  /** The settings of its policy, and what stands in for them. */
+  readonly policy: Running & { readonly settings: string };
   /** Policy in force; 0 without one. */
   readonly policyVersion: number;
   readonly rssBytes: number;

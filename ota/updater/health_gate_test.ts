@@ -12,6 +12,7 @@ const WELL: BoxHealth = {
   journalEpoch: 3,
   districtConnected: true,
   config: { bundle: "" },
+  policy: { settings: "", bundle: "" },
   policyVersion: 7,
   rssBytes: 100e6,
   doors: [{ id: "main", busy: false, alarm: false }],

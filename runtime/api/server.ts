@@ -23,6 +23,8 @@ export interface Vitals {
   readonly districtConnected: boolean;
   /** The district's bundle that the configuration is from, or empty; why another one is not taken. */
   readonly config: { readonly bundle: string; readonly fault?: string };
+  /** Which settings its policy came with, empty without one; what stands in for them, and why something else does not. */
+  readonly policy: { readonly settings: string; readonly bundle: string; readonly fault?: string };
 }
 
 /** What the local API shows. */

@@ -20,6 +20,7 @@ const vitals: Vitals = {
   journalEpoch: 1,
   districtConnected: false,
   config: { bundle: "" },
+  policy: { settings: "", bundle: "" },
 };
 const taps: string[] = [];
 const api: LocalApi = {

@@ -24,7 +24,7 @@ import {
   recordPlugs,
 } from "../box/mod.ts";
 import type { ResolvedConfig } from "../config/mod.ts";
-import { chooseConfig, type ChosenConfig } from "./box_config.ts";
+import { chooseConfig, type ChosenConfig, settingsOf, standInsFrom } from "./box_config.ts";
 import { DiskReserve, type Journal, openJournal } from "../journal/mod.ts";
 import { driverLog, jsonLog, type Log, LOG_LEVELS, type LogLevel } from "../log.ts";
 import { PolicyKeeper } from "../policy/mod.ts";
@@ -43,9 +43,9 @@ SIGTERM or SIGINT, outputs in their safe state.
 
   --config FILE       the box.yaml; gatehouse check reads it without running it
   --data DIR          journal, policy and identity, default ${DATA_DIR_DEFAULT}
-  --updates DIR       what gatehouse updater keeps: firmware of readers, and configuration from the
-                      district, which is taken instead of FILE until FILE is changed; default
-                      GATEHOUSE_UPDATES of the environment, else DATA/updates
+  --updates DIR       what gatehouse updater keeps: firmware of readers, settings of the policy, and
+                      configuration from the district, which is taken instead of FILE until FILE is
+                      changed; default GATEHOUSE_UPDATES of the environment, else DATA/updates
   --log-level LEVEL   ${LOG_LEVELS.join(", ")}; default info
 
 Exit codes: 0 stopped as asked, 1 a device or the data folder cannot be used, 2 bad usage,
@@ -117,7 +117,13 @@ async function runBox(
   stack.defer(async () => {
     await (await guardOpening.catch(() => undefined))?.[Symbol.asyncDispose]();
   });
-  const keeper = stack.use(new PolicyKeeper(join(data, "policy.db"), clock, log.part("policy")));
+  const keeper = stack.use(
+    new PolicyKeeper(join(data, "policy.db"), clock, log.part("policy"), {
+      box: config.box.name,
+      doors: config.doors.map(({ id }) => id),
+      candidates: () => standInsFrom(updates),
+    }),
+  );
   const journal = stack.use(await journalOpening);
   const batons = new BatonMarks(
     join(data, "batons.json"),
@@ -179,7 +185,7 @@ async function runBox(
     uptimeMs: Math.round(clock.monotonicMs() - startMs),
   });
   const faults = () => [
-    ...faultsOf(box.status(), metrics, sync, guard),
+    ...faultsOf(box.status(), metrics, sync, guard, keeper.inForce?.fault),
     ...deviceFaults(devices),
   ];
   metrics.gauge(
@@ -232,6 +238,7 @@ async function runBox(
       journalEpoch: journal.state().epoch,
       districtConnected: sync?.state().link === "connected",
       config: { bundle, ...fault === undefined ? {} : { fault } },
+      policy: settingsOf(keeper.inForce),
     }),
     faults,
     metrics: () => metrics.text(),
@@ -303,6 +310,7 @@ function faultsOf(
   metrics: BoxMetrics,
   sync: SyncHandle | undefined,
   guard: GuardClient | undefined,
+  settingsFault: string | undefined,
 ): string[] {
   const faults = readers.filter((reader) => !reader.online)
     .map((reader) => `reader ${reader.id} does not answer; check its cable, address and baud rate`);
@@ -310,6 +318,9 @@ function faultsOf(
     if (door.alarm !== undefined) faults.push(`door ${door.id} is ${door.alarm}`);
   }
   if (metrics.lastAppendFailed) faults.push("the journal cannot be written; check the disk");
+  if (settingsFault !== undefined) {
+    faults.push(`staged settings of the policy are not taken: ${settingsFault}`);
+  }
   const unguarded = guard?.fault();
   if (unguarded !== undefined) faults.push(unguarded);
   const fault = sync?.state().fault;

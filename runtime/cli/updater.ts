@@ -18,6 +18,7 @@ import {
   configPayload,
   firmwarePayload,
   openNeighbours,
+  policyPayload,
   type Settings,
   systemPayload,
 } from "./updater_payloads.ts";
@@ -159,6 +160,7 @@ async function runUpdater(
     payloads: {
       app,
       firmware: firmwarePayload(settings, { ...parts, restart: leaving([]) }),
+      policy: policyPayload(settings, { ...parts, restart: leaving([]) }),
       ...settings.config === undefined ? {} : {
         config: configPayload(settings, settings.config, {
           ...{ ...parts, boxId: identity.boxId, leave: leaving([]) },

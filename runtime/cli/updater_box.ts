@@ -31,6 +31,14 @@ const HealthSchema = v.object({
       }),
       { bundle: "" },
     ),
+    policy: v.optional(
+      v.object({
+        settings: v.pipe(v.string(), v.maxLength(64)),
+        bundle: v.pipe(v.string(), v.maxLength(64)),
+        fault: v.exactOptional(v.pipe(v.string(), v.maxLength(64 << 10))),
+      }),
+      { settings: "", bundle: "" },
+    ),
   }),
 });
 

@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import type { Clock } from "../../hal/mod.ts";
 import { AppBackEnd, AppSlots, SYSTEM_TOOLS } from "../../ota/app/mod.ts";
-import { ConfigBackEnd } from "../../ota/config/mod.ts";
+import { configBackEnd } from "../../ota/config/mod.ts";
 import type { DdiClient } from "../../ota/ddi/mod.ts";
 import { FirmwareBackEnd } from "../../ota/firmware/mod.ts";
 import { ImageBackEnd, SYSTEM_RAUC } from "../../ota/image/mod.ts";
 import { Neighbours } from "../../ota/neighbours/mod.ts";
+import { policyBackEnd } from "../../ota/policy/mod.ts";
 import type { UpdateTrust } from "../../ota/trust/mod.ts";
 import { HealthGate, type Payload } from "../../ota/updater/mod.ts";
 import type { Log } from "../log.ts";
@@ -155,7 +156,7 @@ export function configPayload(
 ): Payload {
   const { updates, box, bytesPerSecondMax } = settings;
   const { trust, ddi, clock, restart, leave, boxId } = parts;
-  const backEnd = new ConfigBackEnd({
+  const backEnd = configBackEnd({
     ...{ updates, config, boxId, trust, source: ddi.source(), clock, restart, leave },
     ...bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax },
   });
@@ -171,6 +172,30 @@ export function configPayload(
       const running = async (signal: AbortSignal) => (await probe(signal))?.config;
       return await backEnd.taken(running, ended) ?? await gate.watch(slot, () => false, ended);
     },
+  };
+}
+
+/** The settings of the box's policy: what it says itself of having taken them, then the gate. No program is restarted but this one. */
+export function policyPayload(settings: Settings, parts: PayloadParts): Payload {
+  const { updates, box, assignRole, bytesPerSecondMax } = settings;
+  const { trust, ddi, clock, restart } = parts;
+  const probe = boxProbe(box, clock);
+  const district = /^assign-(.+)$/.exec(assignRole)?.[1];
+  const running = async (signal: AbortSignal) => (await probe(signal))?.policy;
+  const backEnd = policyBackEnd({
+    ...{ updates, trust, source: ddi.source(), clock, leave: restart },
+    settings: async (signal) => (await running(signal))?.settings,
+    ...district === undefined ? {} : { district },
+    ...bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax },
+  });
+  const gate = healthGate(settings, "before-policy.json", clock);
+  const slot = Deno.env.get("GATEHOUSE_SLOT") ?? "";
+  return {
+    backEnd,
+    stateFile: join(updates, "policy.json"),
+    clear: (windowOpen, ended) => gate.clear(windowOpen, ended),
+    health: async (ended) =>
+      await backEnd.taken(running, ended) ?? await gate.watch(slot, () => false, ended),
   };
 }
 

@@ -9,4 +9,5 @@ export * from "./compile.ts";
 export * from "./decide.ts";
 export * from "./keeper.ts";
 export * from "./local_time.ts";
+export * from "./stand_in.ts";
 export * from "./store.ts";

@@ -25,6 +25,7 @@ import {
   PolicyError,
   unpackCompiled,
 } from "./compile.ts";
+import { NO_STAND_INS, settingsHash, standIn, type StandIns, type Stood } from "./stand_in.ts";
 
 /** Who a policy came from. Versions are compared within one source only. */
 export type PolicySource = "district" | "file";
@@ -33,6 +34,15 @@ export type PolicySource = "district" | "file";
 export interface StoredPolicy {
   readonly source: PolicySource;
   readonly compiled: CompiledPolicy;
+  /**
+   * Which settings its document has, as the policy that they came with: `district:7`. They keep the name as
+   * long as they stay the same, and never get it again.
+   */
+  readonly settings: string;
+  /** Where the settings are from that stand in for them; empty for its own. */
+  readonly bundle: string;
+  /** Why others that were to stand in do not. */
+  readonly fault?: string;
 }
 
 /** What to put in force. */
@@ -54,6 +64,18 @@ const SCHEMA = `
     compiled BLOB NOT NULL
   ) STRICT;
   CREATE TABLE IF NOT EXISTS newest (source TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT;
+  -- Tables of their own: a box that goes back to an earlier program keeps its policy.
+  CREATE TABLE IF NOT EXISTS settings (
+    policy INTEGER PRIMARY KEY,
+    hash TEXT NOT NULL,
+    name TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS stood_in (
+    policy INTEGER PRIMARY KEY,
+    bundle TEXT NOT NULL,
+    format INTEGER NOT NULL,
+    compiled BLOB NOT NULL
+  ) STRICT;
 `;
 
 /** Policies kept: the one in force and the one before it. */
@@ -65,17 +87,16 @@ export function packPolicy(policy: Policy): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Reads and compiles a policy's bytes.
+ * Reads a policy's bytes.
  *
  * @throws {@link PolicyError} naming what is wrong with it.
  */
-export function compileDocument(document: Uint8Array, version: number): CompiledPolicy {
-  let policy: Policy;
+function readDocument(document: Uint8Array, version: number): Policy {
   try {
     const cbor = zstdDecompressSync(document, {
       maxOutputLength: WIRE_LIMITS.policyDecodedBytesMax,
     });
-    policy = parsePolicy(decodeCbor(cbor, "policy", WIRE_LIMITS.policyDecodedBytesMax));
+    return parsePolicy(decodeCbor(cbor, "policy", WIRE_LIMITS.policyDecodedBytesMax));
   } catch (cause) {
     if (cause instanceof v.ValiError) {
       const issue = cause.issues[0];
@@ -87,7 +108,14 @@ export function compileDocument(document: Uint8Array, version: number): Compiled
       cause,
     });
   }
-  return compilePolicy(policy, version);
+}
+
+/** A policy's row, without its bytes. */
+interface Row {
+  readonly id: number;
+  readonly source: PolicySource;
+  readonly version: number;
+  readonly format: number;
 }
 
 /** The file with a box's policies. Cheap to open; close it with `using`. */
@@ -126,25 +154,31 @@ export class PolicyStore implements Disposable {
     return (this.#db.prepare("PRAGMA data_version").get() as { data_version: number }).data_version;
   }
 
-  /** The policy in force, or `undefined` before the first. Compiles anew after an update of this program. */
-  load(): StoredPolicy | undefined {
-    const row = this.#db.prepare(
-      "SELECT id, source, version, format, compiled FROM policies ORDER BY id DESC LIMIT 1",
-    ).get() as
-      | { id: number; source: PolicySource; version: number; format: number; compiled: Uint8Array }
-      | undefined;
+  /**
+   * The policy in force, with the first of `standIns` that fits; `undefined` before the first policy. Compiles
+   * anew after an update of this program.
+   */
+  load(standIns: StandIns = NO_STAND_INS): StoredPolicy | undefined {
+    const row = this.#newest();
     if (row === undefined) return undefined;
-    const compiled = row.format === COMPILED_FORMAT ? unpackCompiled(row.compiled) : undefined;
-    if (compiled !== undefined) return { source: row.source, compiled };
-    const { document } = this.#db.prepare("SELECT document FROM policies WHERE id=?").get(
-      row.id,
-    ) as { document: Uint8Array };
-    const anew = compileDocument(document, row.version);
-    if (!this.#onlyLook) {
-      this.#db.prepare("UPDATE policies SET format=?, compiled=? WHERE id=?")
-        .run(COMPILED_FORMAT, packCompiled(anew), row.id);
+    const { source } = row;
+    const settings = this.#settings(row)?.name ?? "";
+    let fault: string | undefined;
+    for (const candidate of standIns.candidates) {
+      if (candidate.base !== settings) continue;
+      const before = this.#stood(row);
+      const { bundle } = candidate;
+      if (before?.bundle === bundle) return { source, settings, ...before, ...maybe(fault) };
+      try {
+        const compiled = standIn(this.#policy(row), this.#own(row), candidate, standIns);
+        this.#keep(row, { bundle, compiled });
+        return { source, settings, bundle, compiled, ...maybe(fault) };
+      } catch (cause) {
+        if (!(cause instanceof PolicyError)) throw cause;
+        fault ??= cause.message;
+      }
     }
-    return { source: row.source, compiled: anew };
+    return { source, settings, bundle: "", compiled: this.#own(row), ...maybe(fault) };
   }
 
   /**
@@ -156,26 +190,31 @@ export class PolicyStore implements Disposable {
   apply(update: PolicyUpdate): CompiledPolicy {
     const newest = (this.#db.prepare("SELECT version FROM newest WHERE source=?")
       .get(update.source) as { version: number } | undefined)?.version ?? 0;
-    const inForce = this.#db.prepare("SELECT source FROM policies ORDER BY id DESC LIMIT 1")
-      .get() as { source: PolicySource } | undefined;
+    const before = this.#newest();
     const version = update.version ?? newest + 1;
     // The same version again is taken only to replace a policy of another source.
-    const again = version === newest && inForce?.source !== update.source;
+    const again = version === newest && before?.source !== update.source;
     if (version <= newest && !again) {
       throw new PolicyError(`policy ${version} is not newer than ${newest}, which is in force`);
     }
-    const compiled = compileDocument(update.document, version);
+    const policy = readDocument(update.document, version);
+    const compiled = compilePolicy(policy, version);
     this.#db.exec("BEGIN IMMEDIATE");
     try {
-      this.#db.prepare(
+      const { lastInsertRowid } = this.#db.prepare(
         "INSERT INTO policies (source, version, document, format, compiled) VALUES (?, ?, ?, ?, ?)",
       ).run(update.source, version, update.document, COMPILED_FORMAT, packCompiled(compiled));
+      const row = { id: Number(lastInsertRowid), source: update.source, version };
+      this.#name(row, settingsHash(policy), before);
       this.#db.prepare(
         "INSERT INTO newest VALUES (?, ?) ON CONFLICT DO UPDATE SET version=excluded.version",
       ).run(update.source, version);
       this.#db.prepare(
         "DELETE FROM policies WHERE id NOT IN (SELECT id FROM policies ORDER BY id DESC LIMIT ?)",
       ).run(POLICIES_KEPT);
+      for (const table of ["settings", "stood_in"]) {
+        this.#db.exec(`DELETE FROM ${table} WHERE policy NOT IN (SELECT id FROM policies)`);
+      }
       this.#db.exec("COMMIT");
     } catch (cause) {
       this.#db.exec("ROLLBACK");
@@ -184,12 +223,100 @@ export class PolicyStore implements Disposable {
     return compiled;
   }
 
+  #newest(): Row | undefined {
+    return this.#db.prepare(
+      "SELECT id, source, version, format FROM policies ORDER BY id DESC LIMIT 1",
+    ).get() as Row | undefined;
+  }
+
+  #policy({ id, version }: Row): Policy {
+    const { document } = this.#db.prepare("SELECT document FROM policies WHERE id=?").get(id) as {
+      document: Uint8Array;
+    };
+    return readDocument(document, version);
+  }
+
+  /** As it is compiled with its own settings. */
+  #own(row: Row): CompiledPolicy {
+    if (row.format === COMPILED_FORMAT) {
+      const { compiled } = this.#db.prepare("SELECT compiled FROM policies WHERE id=?")
+        .get(row.id) as { compiled: Uint8Array };
+      const unpacked = unpackCompiled(compiled);
+      if (unpacked !== undefined) return unpacked;
+    }
+    const anew = compilePolicy(this.#policy(row), row.version);
+    if (!this.#onlyLook) {
+      this.#db.prepare("UPDATE policies SET format=?, compiled=? WHERE id=?")
+        .run(COMPILED_FORMAT, packCompiled(anew), row.id);
+    }
+    return anew;
+  }
+
+  /** What its settings are called; an earlier program that stored it did not say. */
+  #settings(row: Row): { readonly hash: string; readonly name: string } | undefined {
+    const known = () =>
+      this.#db.prepare("SELECT hash, name FROM settings WHERE policy=?").get(row.id) as
+        | { hash: string; name: string }
+        | undefined;
+    if (!this.#onlyLook) {
+      if (known() === undefined) this.#name(row, this.#hash(row), undefined);
+      return known();
+    }
+    try {
+      return known();
+    } catch {
+      // No table of that name, and no room for one.
+      return undefined;
+    }
+  }
+
+  #hash(row: Row): string {
+    try {
+      return settingsHash(this.#policy(row));
+    } catch (cause) {
+      // What it was compiled to is still good for the door.
+      if (cause instanceof PolicyError) return "";
+      throw cause;
+    }
+  }
+
+  #name(row: Omit<Row, "format">, hash: string, before: Row | undefined): void {
+    const last = before === undefined ? undefined : this.#settings(before);
+    const own = `${row.source}:${row.version}`;
+    const name = last?.hash === hash && before?.source === row.source ? last.name : own;
+    this.#db.prepare("INSERT INTO settings VALUES (?, ?, ?)").run(row.id, hash, name);
+  }
+
+  /** How it was last compiled with others' settings. */
+  #stood({ id }: Row): Stood | undefined {
+    const row = this.#db.prepare("SELECT bundle, format, compiled FROM stood_in WHERE policy=?")
+      .get(id) as { bundle: string; format: number; compiled: Uint8Array } | undefined;
+    if (row?.format !== COMPILED_FORMAT) return undefined;
+    const compiled = unpackCompiled(row.compiled);
+    return compiled && { bundle: row.bundle, compiled };
+  }
+
+  /** For the next start, which is slower without it. */
+  #keep({ id }: Row, { bundle, compiled }: Stood): void {
+    if (this.#onlyLook) return;
+    try {
+      this.#db.prepare("INSERT OR REPLACE INTO stood_in VALUES (?, ?, ?, ?)")
+        .run(id, bundle, COMPILED_FORMAT, packCompiled(compiled));
+    } catch {
+      // A full disk: what is in force is not the worse for it.
+    }
+  }
+
   /** Closes the file; twice is fine. */
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#db.close();
   }
+}
+
+function maybe(fault: string | undefined): { readonly fault?: string } {
+  return fault === undefined ? {} : { fault };
 }
 
 /** SQLite opens a file with a write-ahead log in less. */
@@ -204,11 +331,12 @@ export function openPolicyStore(
   path: string,
   wallMs: number,
   report: (setAside: string | undefined, cause: Error) => void,
+  standIns: StandIns = NO_STAND_INS,
 ): { readonly store: PolicyStore; readonly policy: StoredPolicy | undefined } {
   const tryOpen = () => {
     const store = new PolicyStore(path);
     try {
-      return { store, policy: store.load() };
+      return { store, policy: store.load(standIns) };
     } catch (cause) {
       store[Symbol.dispose]();
       throw cause;
@@ -221,7 +349,7 @@ export function openPolicyStore(
       // A good policy on a full disk looks spoilt. It stays where it is and in force; another one
       // that the district sends meanwhile is kept in memory.
       report(undefined, cause as Error);
-      return { store: new PolicyStore(":memory:"), policy: lookAt(path) };
+      return { store: new PolicyStore(":memory:"), policy: lookAt(path, standIns) };
     }
     const setAside = `${path}.${wallMs}.corrupt`;
     Deno.renameSync(path, setAside);
@@ -232,10 +360,10 @@ export function openPolicyStore(
 }
 
 /** The policy in a file that cannot be opened for writing. */
-function lookAt(path: string): StoredPolicy | undefined {
+function lookAt(path: string, standIns: StandIns): StoredPolicy | undefined {
   try {
     using store = new PolicyStore(path, true);
-    return store.load();
+    return store.load(standIns);
   } catch {
     return undefined;
   }

@@ -6,6 +6,7 @@ import { encodeCbor } from "../../sync/wire/codec.ts";
 import { zstdCompressSync } from "node:zlib";
 import { applyPolicy, loadPolicy } from "./applier.ts";
 import { PolicyError } from "./compile.ts";
+import { NO_STAND_INS } from "./stand_in.ts";
 import { openPolicyStore, packPolicy, PolicyStore } from "./store.ts";
 
 const holder = (name: string) => ({ id: 1, name, accessLevels: [] });
@@ -150,13 +151,13 @@ Deno.test("applying runs off this thread and another store sees it", () =>
       source: "district",
       version: 1,
       document: policy(1000),
-    });
+    }, NO_STAND_INS);
     assert.equal(compiled.credentialCount, 1000);
     assert.notEqual(store.dataVersion(), before);
     assert.deepEqual(store.load()?.compiled, compiled);
-    assert.deepEqual((await loadPolicy(path))?.compiled, compiled);
+    assert.deepEqual((await loadPolicy(path, NO_STAND_INS))?.compiled, compiled);
     await assert.rejects(
-      applyPolicy(path, { source: "district", version: 1, document: policy(1) }),
+      applyPolicy(path, { source: "district", version: 1, document: policy(1) }, NO_STAND_INS),
       PolicyError,
     );
   }));

@@ -5,19 +5,25 @@
  * @module
  */
 import { buffersOf, PolicyError } from "./compile.ts";
+import type { StandIns } from "./stand_in.ts";
 import { PolicyStore, type PolicyUpdate } from "./store.ts";
 
+interface Ask {
+  readonly path: string;
+  readonly update?: PolicyUpdate;
+  readonly standIns: StandIns;
+}
+
 const scope = self as unknown as {
-  onmessage: ((message: MessageEvent<{ path: string; update?: PolicyUpdate }>) => void) | null;
+  onmessage: ((message: MessageEvent<Ask>) => void) | null;
   postMessage(message: unknown, transfer?: ArrayBuffer[]): void;
 };
 
-scope.onmessage = ({ data: { path, update } }) => {
+scope.onmessage = ({ data: { path, update, standIns } }) => {
   try {
     using store = new PolicyStore(path);
-    const policy = update === undefined
-      ? store.load()
-      : { source: update.source, compiled: store.apply(update) };
+    if (update !== undefined) store.apply(update);
+    const policy = store.load(standIns);
     scope.postMessage({ ok: true, policy }, policy === undefined ? [] : buffersOf(policy.compiled));
   } catch (cause) {
     const refused = cause instanceof PolicyError;

@@ -13,5 +13,6 @@ export * from "./identity.ts";
 export * from "./messages.ts";
 export * from "./parse.ts";
 export * from "./policy.ts";
+export * from "./settings.ts";
 export * from "./token.ts";
 export * from "./zstd.ts";

@@ -213,11 +213,11 @@ export interface Policy {
   credentials: Credential[];
 }
 
-/** The part of a policy that is no list of people, for whoever edits it apart; all of it, as leaving a part out would remove it. */
-export const PolicySettingsSchema: v.GenericSchema<
-  unknown,
-  Pick<Policy, "holidays" | "schedules" | "accessLevels">
-> = v.strictObject({
+/** The part of a policy that is no list of people. */
+export type PolicySettings = Pick<Policy, "holidays" | "schedules" | "accessLevels">;
+
+/** Checks {@link PolicySettings}, for whoever edits them apart: all of them, as leaving a part out would remove it. */
+export const PolicySettingsSchema: v.GenericSchema<unknown, PolicySettings> = v.strictObject({
   holidays: PolicySchema.entries.holidays.wrapped,
   schedules: PolicySchema.entries.schedules.wrapped,
   accessLevels: PolicySchema.entries.accessLevels.wrapped,

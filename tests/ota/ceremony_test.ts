@@ -230,6 +230,24 @@ async function ceremony(tokens: boolean): Promise<void> {
   await Deno.writeTextFile(join(d.folder, "boxes/bx 1.yaml"), "box: {}");
   assert.match((await d.ota(3, ...boxes)).said, /expected the id of a box/);
 
+  // Settings of a policy, of which nobody signs either: faults are found before anybody could.
+  const settings = ["release", ...repo, "--settings", "settings.yaml", "--version", "2.0.0"];
+  await Deno.writeTextFile(
+    join(d.folder, "settings.yaml"),
+    "{ holidays: [], schedules: [], accessLevels: [{ id: a, name: a, grants: [{ doors: [main], schedule: day }] }] }",
+  );
+  assert.match((await d.ota(2, ...settings)).said, /--district is missing/);
+  const north = await d.ota(3, ...settings, "--district", "north");
+  assert.match(north.said, /settings\.yaml: .*names the schedule day, which does not exist/);
+  await Deno.writeTextFile(join(d.folder, "settings.yaml"), "holidays: [");
+  assert.match((await d.ota(3, ...settings, "--district", "north")).said, /settings\.yaml: /);
+  await Deno.writeTextFile(
+    join(d.folder, "settings.yaml"),
+    "{ holidays: [], schedules: [], accessLevels: [] }",
+  );
+  const place = await d.ota(3, ...settings, "--district", "../x");
+  assert.match(place.said, /district: expected a district such as north/);
+
   // A key is lost: those that are left put another in its place, and a box that was away follows.
   await d.newKey("r4");
   await plan(["r1", "r2", "r4"]);

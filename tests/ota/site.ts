@@ -12,7 +12,12 @@ import { TestDistrict } from "../../district/testing/district.ts";
 import type { WindowView } from "../../district/api/types.ts";
 import { UpdateDesk } from "../../district/testing/updates.ts";
 import { AppSlots } from "../../ota/app/mod.ts";
-import { addConfigRelease, addFirmwareRelease, addRelease } from "../../ota/cli/release.ts";
+import {
+  addConfigRelease,
+  addFirmwareRelease,
+  addPolicyRelease,
+  addRelease,
+} from "../../ota/cli/release.ts";
 import { publicKey } from "../../ota/repository/mod.ts";
 import { Publisher } from "../../ota/testing/mod.ts";
 import {
@@ -249,6 +254,19 @@ export class UpdateSite implements AsyncDisposable {
     const options = { version, folder, nowMs: Date.now() };
     const target = await addConfigRelease(publisher.repository, options);
     await publisher.signConfig([target]);
+    await publisher.publish();
+    await this.desk.ok("li", "POST", "releases", { path: target.path });
+    return target.path;
+  }
+
+  /** Publishes settings of the district's policy, and adds them as a release. */
+  async settings(version: string, settings: unknown, district = "north"): Promise<string> {
+    const { publisher, bench: { dir } } = this;
+    const file = join(dir, `settings-${version}.json`);
+    await Deno.writeTextFile(file, JSON.stringify(settings));
+    const options = { version, district, file, nowMs: Date.now() };
+    const target = await addPolicyRelease(publisher.repository, options);
+    await publisher.signPolicy([target]);
     await publisher.publish();
     await this.desk.ok("li", "POST", "releases", { path: target.path });
     return target.path;

@@ -4,62 +4,67 @@ import { type BackEnd, UpdateFault } from "../agent/back_end.ts";
 import type { Wanted } from "../agent/machine.ts";
 import { releaseOf, withFaults } from "../agent/release.ts";
 import { download } from "../fetch/mod.ts";
-import { parseConfigRelease } from "../manifest/mod.ts";
 import type { RepositorySource, UpdateTrust } from "../trust/mod.ts";
-import { findInBundle } from "./bundle.ts";
-import { configHash, notePaths, readNote, writeNote } from "./note.ts";
+import { notePaths, readNote, type StandInKind, type StandInNote, writeNote } from "./note.ts";
 
-/** What a box says of the configuration that it runs with. */
-export interface RunningConfig {
-  /** The bundle that it is from; empty for the box's own file. */
+/** What a box says of the text that it runs with. */
+export interface Running {
+  /** The bundle that it is from; empty for the box's own. */
   readonly bundle: string;
   /** Why the one on trial is not taken. */
   readonly fault?: string;
 }
 
-/** What the back end of configurations is made of. */
-export interface ConfigBackEndOptions {
+/** What a {@link StandIn} shares with all payloads. */
+export interface StandInParts {
   /** The updater's folder. */
   readonly updates: string;
-  /** The box's own box.yaml. */
-  readonly config: string;
-  readonly boxId: string;
   readonly trust: UpdateTrust;
   readonly source: RepositorySource;
   readonly clock: Clock;
-  /** Asks for a new start of the box. */
-  readonly restart: () => Promise<void>;
   /** Has the updater start anew, and nothing else. */
   readonly leave: () => Promise<void>;
   readonly bytesPerSecondMax?: number;
 }
 
-/** Some thousand boxes at some kilobytes. */
-const BUNDLE_BYTES_MAX = 64 << 20;
+/** What is of one kind alone. */
+export interface StandInOptions extends StandInParts {
+  readonly kind: StandInKind;
+  readonly bundleBytesMax: number;
+  /** Checks what the publisher says of it. @throws when this box may not have it. */
+  readonly check: (custom: unknown, path: string) => void;
+  /** What the bundle at `file` has for this box, and what that stands in for. @throws {@link UpdateFault} */
+  readonly read: (file: string, signal: AbortSignal) => Promise<Omit<StandInNote, "sha256">>;
+  /** Has the box take what lies there now, and the updater start anew. */
+  readonly adopt: () => Promise<void>;
+  /** Why a box may go on with its own: that was changed. */
+  readonly changed: string;
+}
+
 const LOOK_EVERY_MS = 1_000;
 /** A box is back within seconds; a slow card and a secure channel need longer. */
 const TAKEN_MS_MAX = 180_000;
 
 /**
- * Gives a box another configuration: the next start reads it instead of its own box.yaml, until it is
+ * Gives a box another text, which it uses instead of its own until that is changed: on trial first, then
  * confirmed for good or taken away. One that has faults is not taken by the box, which says so.
  */
-export class ConfigBackEnd implements BackEnd {
-  readonly #options: ConfigBackEndOptions;
+export class StandIn implements BackEnd {
+  readonly #options: StandInOptions;
   readonly #dir: string;
   readonly #paths: ReturnType<typeof notePaths>;
   /** What is on trial stays; the note lies there until the next start, which may have to confirm it again. */
   #over = false;
 
   /** Makes one; nothing is done yet. */
-  constructor(options: ConfigBackEndOptions) {
+  constructor(options: StandInOptions) {
     this.#options = options;
-    this.#paths = notePaths(options.updates);
+    this.#paths = notePaths(options.updates, options.kind);
     this.#dir = dirname(this.#paths.trial);
     Deno.mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
   }
 
-  /** The one on trial. One that stays may have been changed at the box since. */
+  /** The one on trial. One that stays may have been replaced at the box since. */
   running(): string | undefined {
     return this.#over ? undefined : readNote(this.#paths.trial)?.sha256;
   }
@@ -71,13 +76,13 @@ export class ConfigBackEnd implements BackEnd {
 
   /** Brings the bundle. */
   async fetch(wanted: Wanted, signal: AbortSignal): Promise<void> {
-    const { trust, source, clock, bytesPerSecondMax } = this.#options;
+    const { trust, source, clock, bundleBytesMax, bytesPerSecondMax, check } = this.#options;
     await withFaults(async () => {
       const { target } = await trust.look(
         signal,
-        (view) => releaseOf(view, wanted, parseConfigRelease),
+        (view) => releaseOf(view, wanted, (custom) => check(custom, wanted.path)),
       );
-      if (target.lengthBytes > BUNDLE_BYTES_MAX) {
+      if (target.lengthBytes > bundleBytesMax) {
         throw new UpdateFault("refused", `${target.path} is larger than any bundle`, true);
       }
       const limit = bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax };
@@ -85,30 +90,23 @@ export class ConfigBackEnd implements BackEnd {
     }, signal);
   }
 
-  /** Looks this box up in it. */
+  /** Looks into it. */
   async stage(wanted: Wanted, signal: AbortSignal): Promise<void> {
-    const { boxId, config } = this.#options;
     await withFaults(async () => {
-      using file = await Deno.open(this.#bundle(wanted));
-      const yaml = await findInBundle(file.readable, boxId).catch((cause) => {
-        const why = `${wanted.path} is no bundle of configurations: ${(cause as Error).message}`;
-        throw new UpdateFault("refused", why, true, { cause });
-      });
-      const base = configHash(await Deno.readTextFile(config));
-      const { sha256 } = wanted;
-      writeNote(this.#staged(wanted), { sha256, base, ...yaml === undefined ? {} : { yaml } });
+      const found = await this.#options.read(this.#bundle(wanted), signal);
+      writeNote(this.#staged(wanted), { sha256: wanted.sha256, ...found });
     }, signal);
   }
 
-  /** Puts it on trial, and has the box start anew if there is anything for it. */
+  /** Puts it on trial, and has the box take it if there is anything for it. */
   async switch(wanted: Wanted): Promise<void> {
     const note = readNote(this.#staged(wanted));
     if (note?.sha256 !== wanted.sha256) {
-      throw new UpdateFault("spoilt", "the staged configuration is gone", true);
+      throw new UpdateFault("spoilt", `what was staged of ${wanted.path} is gone`, true);
     }
     writeNote(this.#paths.trial, note);
     try {
-      await (note.yaml === undefined ? this.#options.leave() : this.#options.restart());
+      await this.#move(note);
     } catch (cause) {
       this.#remove(this.#paths.trial);
       const why = `the box cannot be restarted: ${(cause as Error).message}`;
@@ -118,15 +116,15 @@ export class ConfigBackEnd implements BackEnd {
 
   /** Whether there is anything for this box in what is on trial. */
   concerns(): boolean {
-    return readNote(this.#paths.trial)?.yaml !== undefined;
+    return readNote(this.#paths.trial)?.text !== undefined;
   }
 
   /** Resolves with `undefined` when the box runs with it, else with why it does not. */
   async taken(
-    running: (signal: AbortSignal) => Promise<RunningConfig | undefined>,
+    running: (signal: AbortSignal) => Promise<Running | undefined>,
     signal: AbortSignal,
   ): Promise<string | undefined> {
-    const { clock } = this.#options;
+    const { clock, changed } = this.#options;
     const endMs = clock.monotonicMs() + TAKEN_MS_MAX;
     const wanted = this.running();
     for (;;) {
@@ -137,7 +135,7 @@ export class ConfigBackEnd implements BackEnd {
       if (clock.monotonicMs() >= endMs) {
         return now === undefined
           ? "the box does not answer with it"
-          : "the box does not take it: its own box.yaml was changed meanwhile";
+          : `the box does not take it: ${changed} meanwhile`;
       }
       await clock.sleep(LOOK_EVERY_MS, signal);
     }
@@ -150,17 +148,16 @@ export class ConfigBackEnd implements BackEnd {
   confirm(): Promise<void> {
     const { trial, good } = this.#paths;
     const note = readNote(trial);
-    if (note?.yaml !== undefined) writeNote(good, note);
+    if (note?.text !== undefined) writeNote(good, note);
     this.#over = true;
     return Promise.resolve();
   }
 
-  /** Takes it away, and has the box start without it. */
+  /** Takes it away, and has the box go on without it. */
   async revert(): Promise<void> {
-    const { restart, leave } = this.#options;
-    const concerned = this.concerns();
+    const note = readNote(this.#paths.trial);
     this.#remove(this.#paths.trial);
-    await (concerned ? restart() : leave());
+    await this.#move(note);
   }
 
   /** Leaves what stays, and nothing else. */
@@ -172,8 +169,13 @@ export class ConfigBackEnd implements BackEnd {
     return Promise.resolve();
   }
 
+  async #move(note: StandInNote | undefined): Promise<void> {
+    const { adopt, leave } = this.#options;
+    await (note?.text === undefined ? leave() : adopt());
+  }
+
   #bundle({ sha256 }: Wanted): string {
-    return join(this.#dir, `${sha256}.jsonl`);
+    return join(this.#dir, `${sha256}.bundle`);
   }
 
   #staged({ sha256 }: Wanted): string {

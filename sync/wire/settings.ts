@@ -1,11 +1,19 @@
-import type { PolicySettings } from "../api/types.ts";
+/** What {@link settingsFaults} looks at. */
+export interface SettingsParts {
+  readonly holidays: readonly { readonly id: string }[];
+  readonly schedules: readonly { readonly id: string }[];
+  readonly accessLevels: readonly {
+    readonly id: string;
+    readonly grants: readonly { readonly schedule: string }[];
+  }[];
+}
 
 /**
  * What is wrong between the parts of policy settings (each part alone is checked by its schema):
  * ids that appear twice, references to nothing, levels taken away from people who have them.
  */
 export function settingsFaults(
-  settings: PolicySettings,
+  settings: SettingsParts,
   levelsInUse: readonly string[],
 ): readonly string[] {
   const faults: string[] = [];
