@@ -61,6 +61,8 @@ export class SystemSite implements AsyncDisposable {
   readonly test: TestDistrict;
   readonly publisher: Publisher;
   readonly #stack: AsyncDisposableStack;
+  /** The slot that runs first, as it was flashed. */
+  readonly #flashed: string;
   boxId = "";
 
   private constructor(
@@ -71,6 +73,7 @@ export class SystemSite implements AsyncDisposable {
   ) {
     this.folder = folder;
     this.card = join(folder, "card.img");
+    this.#flashed = join(folder, "root-a.erofs");
     this.test = test;
     this.desk = new UpdateDesk(test);
     this.publisher = publisher;
@@ -120,6 +123,8 @@ export class SystemSite implements AsyncDisposable {
     for (const slot of ["a", "b"] as const) {
       await addToBootEntry(site.card, "systemd.debug_shell=ttyS1", slot);
     }
+    // Now: what the slot holds later is what was rolled out, good or bad.
+    await readSlot(site.card, site.#flashed);
     return site;
   }
 
@@ -171,16 +176,14 @@ export class SystemSite implements AsyncDisposable {
   }
 
   /**
-   * Publishes the card's own system with `change` made to it (a folder is given), and adds it as a
-   * release; its path.
+   * Publishes the system that the card was flashed with, `change` made to it (a folder is given), and adds
+   * it as a release; its path.
    */
   async release(version: string, change: (root: string) => Promise<void>): Promise<string> {
     const work = join(this.folder, version);
     const root = join(work, "root");
     await Deno.mkdir(root, { recursive: true });
-    const slot = join(this.folder, "root-a.erofs");
-    await readSlot(this.card, slot);
-    await run("fsck.erofs", [`--extract=${root}`, "--preserve", "--overwrite", slot]);
+    await run("fsck.erofs", [`--extract=${root}`, "--preserve", "--overwrite", this.#flashed]);
     const facts = join(root, "usr/lib/gatehouse-image.json");
     const now = JSON.parse(await Deno.readTextFile(facts));
     await Deno.writeTextFile(facts, `${JSON.stringify({ ...now, version })}\n`);
