@@ -38,7 +38,7 @@ const PACKAGES: readonly string[] = [
     "systemd",
     "systemd-sysv",
     "systemd-resolved",
-    "systemd-timesyncd",
+    "chrony",
     "systemd-repart",
     "udev",
     "dbus",

@@ -10,11 +10,11 @@ export interface SetupFile {
 
 /**
  * What the settings mean to the system's parts: systemd-networkd (systemd.network(5)), wpa_supplicant
- * (wpa_supplicant.conf(5)), and the environment of what speaks to the district.
+ * (wpa_supplicant.conf(5)), chrony (chrony.conf(5)), and the environment of what speaks to the district.
  */
 export function setupFiles(setup: Setup): SetupFile[] {
   const { box, network, district } = setup;
-  const { wifi, login, proxy } = network;
+  const { wifi, login, proxy, nts } = network;
   const files: SetupFile[] = [
     { path: "gatehouse-setup/hostname", text: `${box.name}\n`, secret: false },
     {
@@ -35,6 +35,20 @@ export function setupFiles(setup: Setup): SetupFile[] {
   if (login?.ca !== undefined) {
     files.push({ path: CA, text: `${login.ca.trim()}\n`, secret: false });
   }
+  if (nts !== undefined) {
+    const hosts = nts.servers.map((one) => `${one}\n`).join("");
+    files.push({ path: "gatehouse-nts/servers", text: hosts, secret: false });
+  }
+  if (nts?.ca !== undefined) {
+    files.push(
+      { path: NTS_CA, text: `${nts.ca.trim()}\n`, secret: false },
+      {
+        path: "gatehouse-nts/nts.conf",
+        text: `ntstrustedcerts /run/${NTS_CA}\n`,
+        secret: false,
+      },
+    );
+  }
   if (proxy !== undefined) {
     const text = `HTTPS_PROXY="${new URL(proxy).href}"\nNO_PROXY=localhost,127.0.0.1\n`;
     files.push({ path: "gatehouse-setup/environment", text, secret: true });
@@ -47,6 +61,8 @@ export function setupFiles(setup: Setup): SetupFile[] {
 }
 
 const CA = "gatehouse-setup/login-ca.pem";
+/** Where chrony may read it, which is not in the group `gatehouse`. */
+const NTS_CA = "gatehouse-nts/ca.pem";
 
 function networkFile(
   { address, gateway, dns = [], ntp = [] }: Setup["network"],

@@ -50,12 +50,28 @@ const url = (protocols: readonly string[]) =>
     ),
   );
 
+const certificate = v.pipe(
+  v.string(),
+  v.maxLength(16_384),
+  v.regex(/^-----BEGIN CERTIFICATE-----\n/, "expected a certificate in PEM"),
+);
+
 const NetworkSchema = v.strictObject({
   /** With its prefix; without it by DHCP. */
   address: v.exactOptional(network),
   gateway: v.exactOptional(address),
   dns: v.exactOptional(v.pipe(v.array(address), v.maxLength(4, "expected at most 4"))),
   ntp: v.exactOptional(v.pipe(v.array(host), v.maxLength(4, "expected at most 4"))),
+  /** Servers of authenticated time (RFC 8915): nobody else is believed then. */
+  nts: v.exactOptional(v.strictObject({
+    servers: v.pipe(
+      v.array(host),
+      v.minLength(1, "expected at least 1"),
+      v.maxLength(4, "expected at most 4"),
+    ),
+    /** Certificate of who signs the servers', in PEM; without it a public one's. */
+    ca: v.exactOptional(certificate),
+  })),
   wifi: v.exactOptional(v.strictObject({
     ssid: line(32),
     /** Two letters: which channels may be used. */
@@ -71,11 +87,7 @@ const NetworkSchema = v.strictObject({
     identity: line(253),
     password: line(253),
     /** Certificate of who signs the login server's, in PEM. */
-    ca: v.exactOptional(v.pipe(
-      v.string(),
-      v.maxLength(16_384),
-      v.regex(/^-----BEGIN CERTIFICATE-----\n/, "expected a certificate in PEM"),
-    )),
+    ca: v.exactOptional(certificate),
   })),
   /** For what goes to the district. */
   proxy: v.exactOptional(url(["http:"])),
@@ -113,6 +125,8 @@ export interface SetupNetwork {
   readonly gateway?: string;
   readonly dns?: readonly string[];
   readonly ntp?: readonly string[];
+  /** Servers of authenticated time (RFC 8915): nobody else is believed then. */
+  readonly nts?: { readonly servers: readonly string[]; readonly ca?: string };
   readonly wifi?: { readonly ssid: string; readonly country: string; readonly passphrase?: string };
   /** 802.1X, on the wire or in the air. */
   readonly login?: { readonly identity: string; readonly password: string; readonly ca?: string };
@@ -162,6 +176,9 @@ export function parseSetup(text: string, file: string): Setup | undefined {
   const { network } = result.output;
   if (network.gateway !== undefined && network.address === undefined) {
     throw new SetupError(`${file}: network.gateway: it goes with network.address`);
+  }
+  if (network.ntp !== undefined && network.nts !== undefined) {
+    throw new SetupError(`${file}: network.ntp: it is not believed beside network.nts; remove one`);
   }
   if (network.wifi?.passphrase !== undefined && network.login !== undefined) {
     throw new SetupError(`${file}: network.login: a net has a passphrase or a login, not both`);

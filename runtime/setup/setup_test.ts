@@ -31,6 +31,13 @@ Deno.test("what is wrong is named by its field, and no value is shown", () => {
       "box: { name: a }\nnetwork: { wifi: { ssid: s, country: CN, passphrase: hunter2 } }",
       /8 to 63/,
     ],
+    ["box: { name: a }\nnetwork: { nts: { servers: [] } }", /network.nts.servers: .*at least 1/],
+    ["box: { name: a }\nnetwork: { nts: { servers: ['a b'] } }", /network.nts.servers.0/],
+    [
+      "box: { name: a }\nnetwork: { nts: { servers: [a], ca: hunter2 } }",
+      /network.nts.ca: expected a certificate/,
+    ],
+    ["box: { name: a }\nnetwork: { ntp: [a], nts: { servers: [b] } }", /network.ntp: .*remove one/],
     ["box: { name: a }\nnetwork: { proxy: 'ftp://x' }", /network.proxy/],
     ["box: { name: a }\ndistrict: { url: 'http://hunter2' }", /district.url.*https/],
     [
@@ -80,6 +87,20 @@ Deno.test("settings become the files of networkd, wpa_supplicant and the box", (
     "systemd/network/70-setup.network",
   ]);
   assert.match(plain[1]!.text, /Type=ether\n[^]*DHCP=yes/);
+  const ca = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+  const timed = new Map(
+    setupFiles({
+      box: { name: "a" },
+      network: { nts: { servers: ["t1.example", "10.1.0.1"], ca } },
+    })
+      .map(({ path, text }) => [path.replace("gatehouse-nts/", ""), text]),
+  );
+  assert.equal(timed.get("servers"), "t1.example\n10.1.0.1\n");
+  assert.equal(timed.get("ca.pem"), ca);
+  assert.match(
+    timed.get("nts.conf")!,
+    /^ntstrustedcerts \/run\/gatehouse-nts\/ca\.pem\n$/,
+  );
   const wired = setupFiles({
     box: { name: "a" },
     network: { login: { identity: "box", password: "secret" } },

@@ -11,7 +11,15 @@ import { Wire } from "../hil/wire.ts";
 
 const FIRMWARE = "/usr/share/OVMF/OVMF_CODE.fd";
 const VARIABLES = "/usr/share/OVMF/OVMF_VARS.fd";
-const TOOLS = ["qemu-system-x86_64", "mmdebstrap", "mkfs.erofs", "mcopy", "sfdisk", "debugfs"];
+const TOOLS = [
+  "qemu-system-x86_64",
+  "openssl",
+  "mmdebstrap",
+  "mkfs.erofs",
+  "mcopy",
+  "sfdisk",
+  "debugfs",
+];
 const MIB = 1 << 20;
 /** A boot takes 30 s here; a busy machine is far slower. */
 const BOOT_MS_MAX = 300_000;
@@ -140,14 +148,14 @@ export interface CardMachine {
   line(chardev: string): readonly string[];
 }
 
-/** A PC with UEFI firmware, which remembers. */
-async function pc(card: string): Promise<CardMachine> {
+/** A PC with UEFI firmware, which remembers; its clock stands at `rtc` when it is switched on, or is right. */
+export async function pc(card: string, rtc = "utc"): Promise<CardMachine> {
   const variables = `${card}.variables`;
   if (!exists(variables)) await Deno.copyFile(VARIABLES, variables);
   return {
     program: "qemu-system-x86_64",
     args: [
-      ...["-M", "q35"],
+      ...["-M", "q35", "-rtc", `base=${rtc}`],
       ...["-drive", `if=pflash,format=raw,readonly=on,file=${FIRMWARE}`],
       ...["-drive", `if=pflash,format=raw,cache=writethrough,file=${variables}`],
     ],

@@ -17,7 +17,15 @@ import { addSystemRelease } from "../../ota/cli/release.ts";
 import { publicKey } from "../../ota/repository/mod.ts";
 import { Publisher } from "../../ota/testing/mod.ts";
 import { POLICY, ZHANG } from "../support/gate_bench.ts";
-import { addToBootEntry, CardGuest, partition, putIntoData, readFromData } from "./card_guest.ts";
+import {
+  addToBootEntry,
+  CardGuest,
+  partition,
+  pc,
+  putIntoData,
+  readFromData,
+} from "./card_guest.ts";
+import { timeServer } from "./time_server.ts";
 
 /** Time of the machine. */
 export const clock = linuxClock();
@@ -109,7 +117,12 @@ export class SystemSite implements AsyncDisposable {
     // As an installer does it: the settings of this box, with its token, go onto the card.
     const { token } = await test.district.createToken();
     const url = test.district.url.replace(/\/\/[^:]+/, `//${HOST}`);
-    const settings = { box: { name: "east-gate", school: "第一中学" }, district: { url, token } };
+    const time = await timeServer(HOST, join(folder, "time"));
+    const settings = {
+      box: { name: "east-gate", school: "第一中学" },
+      network: { nts: { servers: [HOST], ca: time.ca } },
+      district: { url, token },
+    };
     await Deno.writeTextFile(join(folder, "settings.yaml"), JSON.stringify(settings));
     await Deno.writeTextFile(join(folder, "box.yaml"), BOX);
     const flashed = await runProgram([
@@ -125,12 +138,15 @@ export class SystemSite implements AsyncDisposable {
     }
     // Now: what the slot holds later is what was rolled out, good or bad.
     await readSlot(site.card, site.#flashed);
+    const system = join(folder, "system");
+    await site.#unpack(system);
+    site.#stack.use(await time.serve(system));
     return site;
   }
 
-  /** Switches the machine on. */
-  async on(): Promise<Machine> {
-    const guest = await CardGuest.start(this.card, clock);
+  /** Switches the machine on; its clock stands at `rtc`, or is right. */
+  async on(rtc?: string): Promise<Machine> {
+    const guest = await CardGuest.start(this.card, clock, await pc(this.card, rtc));
     const stop = new AbortController();
     const line = simulateOsdpReaders(guest.wire, clock, [{ address: 0 }], stop.signal);
     return {
@@ -182,8 +198,7 @@ export class SystemSite implements AsyncDisposable {
   async release(version: string, change: (root: string) => Promise<void>): Promise<string> {
     const work = join(this.folder, version);
     const root = join(work, "root");
-    await Deno.mkdir(root, { recursive: true });
-    await run("fsck.erofs", [`--extract=${root}`, "--preserve", "--overwrite", this.#flashed]);
+    await this.#unpack(root);
     const facts = join(root, "usr/lib/gatehouse-image.json");
     const now = JSON.parse(await Deno.readTextFile(facts));
     await Deno.writeTextFile(facts, `${JSON.stringify({ ...now, version })}\n`);
@@ -207,6 +222,12 @@ export class SystemSite implements AsyncDisposable {
     await this.publisher.publish();
     await this.desk.ok("li", "POST", "releases", { path: target.path });
     return target.path;
+  }
+
+  /** Lays the system that the card was flashed with out in `folder`. */
+  async #unpack(folder: string): Promise<void> {
+    await Deno.mkdir(folder, { recursive: true });
+    await run("fsck.erofs", [`--extract=${folder}`, "--preserve", "--overwrite", this.#flashed]);
   }
 
   /** What the district knows of the box's update. */

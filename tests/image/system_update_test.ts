@@ -29,12 +29,19 @@ Deno.test({
       await using site = await SystemSite.open(folder);
       await step(t, "a flashed card enrols by itself, and its token is gone", async () => {
         assert.match(await site.settings(), /token: /);
-        await using machine = await site.on();
+        // Its battery is empty: no certificate of the district is good yet.
+        await using machine = await site.on("2025-01-01T00:00:00");
         await site.enrolled(machine);
         const sh = (command: string) => machine.guest.sh(command);
         const named = await sh("uname -n; systemctl --failed --no-legend --plain");
         assert.equal(named.said.trim(), "east-gate");
         assert.doesNotMatch(await site.settings(), /token: /, "the token is still on the card");
+        // Nobody but the server of authenticated time was asked.
+        const { said: asked } = await sh("chronyc -n authdata");
+        assert.match(asked, /\n10\.0\.2\.2 +NTS +[1-9]/, asked);
+        assert.equal(asked.match(/\n[0-9a-f].*\b(NTS|SK|-)\b/g)?.length, 1, asked);
+        const seconds = Number((await sh("date +%s")).said);
+        assert.ok(Math.abs(seconds - clock.wallMs() / 1_000) < 5, `its clock says ${seconds}`);
         // The box's user may restart the box, and no other unit.
         const may = async (unit: string) =>
           (await sh(`runuser -u gatehouse -- systemctl --no-block restart ${unit}`)).code === 0;
