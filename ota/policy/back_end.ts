@@ -11,9 +11,14 @@ export interface PolicyBackEndOptions extends StandInParts {
   readonly settings: (signal: AbortSignal) => Promise<string | undefined>;
 }
 
+const LOOK_EVERY_MS = 1_000;
+/** A box that has just enrolled gets its policy within seconds; one that starts anew is back in as many. */
+const POLICY_MS_MAX = 10 * 60_000;
+
 /** Has a box use other settings; it finds them by itself, without a new start. */
 export function policyBackEnd(options: PolicyBackEndOptions): StandIn {
   const { district, settings, ...parts } = options;
+  const { clock } = parts;
   return new StandIn({
     ...parts,
     kind: "policy",
@@ -36,10 +41,17 @@ export function policyBackEnd(options: PolicyBackEndOptions): StandIn {
       } catch (cause) {
         throw new UpdateFault("refused", (cause as Error).message, true, { cause });
       }
-      const base = await settings(signal);
-      if (base === undefined) throw new UpdateFault("internal", "the box does not answer", false);
-      if (base === "") throw new UpdateFault("internal", "the box has no policy yet", false);
-      return { base, text };
+      const endMs = clock.monotonicMs() + POLICY_MS_MAX;
+      for (;;) {
+        const base = await settings(signal);
+        signal.throwIfAborted();
+        if (base) return { base, text };
+        if (clock.monotonicMs() >= endMs) {
+          const why = base === undefined ? "the box does not answer" : "the box has no policy";
+          throw new UpdateFault("internal", why, false);
+        }
+        await clock.sleep(LOOK_EVERY_MS, signal);
+      }
     },
   });
 }

@@ -29,14 +29,15 @@ async function desk(bundle: string, custom: object = {}, path = "policy/north/2.
   const source = {
     get: () => Promise.resolve({ status: 200, body: new Blob([bytes]).stream() }),
   } as unknown as RepositorySource;
+  const clock = new VirtualClock();
   const box: { settings: string | undefined; left: number } = { settings: "district:4", left: 0 };
   const backEnd = policyBackEnd({
-    ...{ updates, trust, source, clock: new VirtualClock(), district: "north" },
+    ...{ updates, trust, source, clock, district: "north" },
     settings: () => Promise.resolve(box.settings),
     leave: () => Promise.resolve(void box.left++),
   });
   return {
-    ...{ wanted, box, backEnd, paths: notePaths(updates, "policy") },
+    ...{ wanted, box, backEnd, clock, paths: notePaths(updates, "policy") },
     [Symbol.asyncDispose]: () => Deno.remove(updates, { recursive: true }),
   };
 }
@@ -64,10 +65,22 @@ Deno.test("settings are on trial for what the box has, without a new start of it
 Deno.test("a box without a policy, or that does not answer, is waited for", async () => {
   await using at = await desk(JSON.stringify(SETTINGS));
   await at.backEnd.fetch(at.wanted, never);
+  const staged = async (minutes: number) => {
+    let over = false;
+    const staging = at.backEnd.stage(at.wanted, never).finally(() => over = true);
+    staging.catch(() => {});
+    for (let s = 0; s < minutes * 60 && !over; s++) await at.clock.advance(1_000);
+    return { over, staging };
+  };
   at.box.settings = undefined;
-  await assert.rejects(at.backEnd.stage(at.wanted, never), refused(false, /does not answer/));
+  await assert.rejects((await staged(11)).staging, refused(false, /does not answer/));
   at.box.settings = "";
-  await assert.rejects(at.backEnd.stage(at.wanted, never), refused(false, /no policy yet/));
+  await assert.rejects((await staged(11)).staging, refused(false, /no policy/));
+  const { over, staging } = await staged(1);
+  assert.equal(over, false);
+  at.box.settings = "district:1";
+  await at.clock.advance(1_000);
+  await staging;
 });
 
 Deno.test("another district's, and what is no settings, are refused for good", async () => {
@@ -101,4 +114,14 @@ Deno.test("another district's, and what is no settings, are refused for good", a
   }));
   const huge = { ...SETTINGS, accessLevels: [{ ...level, grants }] };
   assert.throws(() => settingsText(huge), /longer than 1 MB/);
+  // What a box would not take is not signed: bytes count, not characters.
+  const holidays = Array.from({ length: 1_000 }, (_, index) => ({
+    ...{ id: `h${index}`, name: "节".repeat(128), from: "2026-10-01", to: "2026-10-01" },
+  }));
+  const levels = Array.from({ length: 1_600 }, (_, index) => ({
+    ...{ id: `l${index}`, name: "级".repeat(128), grants: [] },
+  }));
+  const chinese = { ...SETTINGS, holidays, accessLevels: levels };
+  assert.ok(JSON.stringify(chinese).length < TEXT_BYTES_MAX);
+  assert.throws(() => settingsText(chinese), /longer than 1 MB/);
 });

@@ -13,6 +13,7 @@ export function settingsText(raw: unknown): string {
   const faults = settingsFaults(settings, []);
   if (faults.length > 0) throw new Error(`settings: ${faults.join("; ")}`);
   const text = JSON.stringify(settings);
-  if (text.length > TEXT_BYTES_MAX) throw new Error("settings: they are longer than 1 MB");
+  const bytes = new TextEncoder().encode(text).length;
+  if (bytes > TEXT_BYTES_MAX) throw new Error("settings: they are longer than 1 MB");
   return text;
 }
