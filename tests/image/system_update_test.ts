@@ -63,8 +63,8 @@ Deno.test({
         await using machine = await site.on();
         await machine.guest.booted();
         const { slot } = await runs(machine);
-        const begunMs = clock.monotonicMs();
         const path = await site.release("0.2.0", () => Promise.resolve());
+        const begunMs = clock.monotonicMs();
         const { id } = await site.desk.rollout(path);
         await installed(site, id);
         updateMs = clock.monotonicMs() - begunMs;
