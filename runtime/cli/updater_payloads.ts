@@ -68,84 +68,56 @@ export function appPayload(
   settings: Settings,
   parts: PayloadParts,
 ): { readonly app: Payload; readonly backEnd: AppBackEnd } {
-  const { updates, bytesPerSecondMax } = settings;
-  const { trust, ddi, clock, restart, neighbours } = parts;
-  const slot = Deno.env.get("GATEHOUSE_SLOT") ?? "";
+  const { restart, neighbours } = parts;
   const slots = new AppSlots(settings.app);
   const backEnd = new AppBackEnd({
-    dir: join(updates, "fetched"),
+    ...shared(settings, parts),
+    dir: join(settings.updates, "fetched"),
     slots,
-    running: slot || undefined,
+    running: SLOT || undefined,
     arch: Deno.build.arch === "aarch64" ? "arm64" : "x64",
-    trust,
-    source: ddi.source(),
-    clock,
     tools: SYSTEM_TOOLS,
     restart,
-    ...bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax },
     ...neighbours === undefined ? {} : { neighbours },
   });
-  const gate = healthGate(settings, "before.json", clock);
-  const app: Payload = {
-    backEnd,
-    stateFile: join(updates, "app.json"),
-    clear: (windowOpen, ended) => gate.clear(windowOpen, ended),
-    health: (ended) => gate.watch(slot, () => slots.trial() !== slot, ended),
-  };
+  const app = behindGate(settings, parts, backEnd, {
+    ...{ name: "app", before: "before.json", givenUp: () => slots.trial() !== SLOT },
+  });
   return { app, backEnd };
 }
 
 /** The system, as {@link ImageBackEnd} installs it: whatever release of the application runs on it. */
 export async function systemPayload(settings: Settings, parts: PayloadParts) {
-  const { updates, bytesPerSecondMax } = settings;
-  const { trust, ddi, clock, log, restart } = parts;
+  const { log, restart } = parts;
   const status = await SYSTEM_RAUC.status();
   const backEnd = new ImageBackEnd({
-    dir: join(updates, "system"),
+    ...shared(settings, parts),
+    dir: join(settings.updates, "system"),
     rauc: SYSTEM_RAUC,
     status,
-    trust,
-    source: ddi.source(),
-    clock,
     reboot: restart,
     onInstalled: (takenBytes, bundleBytes) =>
       log.info("system installed", { takenBytes, bundleBytes }),
-    ...bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax },
   });
-  const gate = healthGate(settings, "before-system.json", clock);
-  const os: Payload = {
-    backEnd,
-    stateFile: join(updates, "os.json"),
-    clear: (windowOpen, ended) => gate.clear(windowOpen, ended),
-    health: (ended) => gate.watch(Deno.env.get("GATEHOUSE_SLOT") ?? "", () => false, ended),
-  };
-  return { os, backEnd, slot: status.booted };
+  const how = { name: "os", before: "before-system.json" };
+  return { os: behindGate(settings, parts, backEnd, how), backEnd, slot: status.booted };
 }
 
 /** Firmware of readers, which the box gives them: no program is restarted but this one. */
 export function firmwarePayload(settings: Settings, parts: PayloadParts): Payload {
-  const { updates, data, bytesPerSecondMax } = settings;
-  const { trust, ddi, clock, restart } = parts;
-  const dir = join(updates, "readers");
+  const dir = join(settings.updates, "readers");
   const backEnd = new FirmwareBackEnd({
+    ...shared(settings, parts),
     dir,
-    report: join(data, "reader-firmware.json"),
-    trust,
-    source: ddi.source(),
-    clock,
+    report: join(settings.data, "reader-firmware.json"),
     freeBytes: () => SYSTEM_TOOLS.freeBytes(dir),
-    leave: restart,
-    ...bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax },
+    leave: parts.restart,
   });
-  const gate = healthGate(settings, "before-firmware.json", clock);
-  const slot = Deno.env.get("GATEHOUSE_SLOT") ?? "";
-  return {
-    backEnd,
-    stateFile: join(updates, "firmware.json"),
-    clear: (windowOpen, ended) => gate.clear(windowOpen, ended),
-    health: async (ended) =>
-      await backEnd.carriedOut(ended) ?? await gate.watch(slot, () => false, ended),
-  };
+  return behindGate(settings, parts, backEnd, {
+    name: "firmware",
+    before: "before-firmware.json",
+    wrong: (ended) => backEnd.carriedOut(ended),
+  });
 }
 
 /** The box's configuration: what it says itself of having taken it, then the gate. */
@@ -154,65 +126,85 @@ export function configPayload(
   config: string,
   parts: PayloadParts & { readonly boxId: string; readonly leave: () => Promise<void> },
 ): Payload {
-  const { updates, box, bytesPerSecondMax } = settings;
-  const { trust, ddi, clock, restart, leave, boxId } = parts;
+  const { updates, box } = settings;
+  const { clock, restart, leave, boxId } = parts;
   const backEnd = configBackEnd({
-    ...{ updates, config, boxId, trust, source: ddi.source(), clock, restart, leave },
-    ...bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax },
+    ...{ ...shared(settings, parts), updates, config, boxId, restart, leave },
   });
-  const gate = healthGate(settings, "before-config.json", clock, true);
   const probe = boxProbe(box, clock);
-  const slot = Deno.env.get("GATEHOUSE_SLOT") ?? "";
-  return {
-    backEnd,
-    stateFile: join(updates, "config.json"),
-    clear: (windowOpen, ended) => gate.clear(windowOpen, ended),
-    health: async (ended) => {
-      if (!backEnd.concerns()) return undefined;
-      const running = async (signal: AbortSignal) => (await probe(signal))?.config;
-      return await backEnd.taken(running, ended) ?? await gate.watch(slot, () => false, ended);
-    },
-  };
+  const payload = behindGate(settings, parts, backEnd, {
+    ...{ name: "config", before: "before-config.json", mayDrop: true },
+    wrong: (ended) => backEnd.taken(async (signal) => (await probe(signal))?.config, ended),
+  });
+  // A bundle without this box changes nothing that could be unwell.
+  const health = async (ended: AbortSignal) =>
+    backEnd.concerns() ? await payload.health(ended) : undefined;
+  return { ...payload, health };
 }
 
 /** The settings of the box's policy: what it says itself of having taken them, then the gate. No program is restarted but this one. */
 export function policyPayload(settings: Settings, parts: PayloadParts): Payload {
-  const { updates, box, assignRole, bytesPerSecondMax } = settings;
-  const { trust, ddi, clock, restart } = parts;
+  const { updates, box, assignRole } = settings;
+  const { clock, restart } = parts;
   const probe = boxProbe(box, clock);
   const district = /^assign-(.+)$/.exec(assignRole)?.[1];
   const running = async (signal: AbortSignal) => (await probe(signal))?.policy;
   const backEnd = policyBackEnd({
-    ...{ updates, trust, source: ddi.source(), clock, leave: restart },
+    ...{ ...shared(settings, parts), updates, leave: restart },
     settings: async (signal) => (await running(signal))?.settings,
     ...district === undefined ? {} : { district },
-    ...bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax },
   });
-  const gate = healthGate(settings, "before-policy.json", clock);
-  const slot = Deno.env.get("GATEHOUSE_SLOT") ?? "";
+  return behindGate(settings, parts, backEnd, {
+    name: "policy",
+    before: "before-policy.json",
+    wrong: (ended) => backEnd.taken(running, ended),
+  });
+}
+
+/** The release of the application that this updater is of; empty for the one of the system image. */
+const SLOT = Deno.env.get("GATEHOUSE_SLOT") ?? "";
+
+/** What every back end is made of. */
+function shared({ bytesPerSecondMax }: Settings, { trust, ddi, clock }: PayloadParts) {
   return {
-    backEnd,
-    stateFile: join(updates, "policy.json"),
-    clear: (windowOpen, ended) => gate.clear(windowOpen, ended),
-    health: async (ended) =>
-      await backEnd.taken(running, ended) ?? await gate.watch(slot, () => false, ended),
+    ...{ trust, source: ddi.source(), clock },
+    ...bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax },
   };
 }
 
-function healthGate(
-  settings: Settings,
-  note: string,
-  clock: Clock,
-  mayDrop = false,
-): HealthGate {
-  const { updates, data, box, deadlineMs, steadyMs } = settings;
-  return new HealthGate({
+/** How a payload is watched. */
+interface Watched {
+  /** Of its state's file. */
+  readonly name: string;
+  /** The file with how the box was before the switch. */
+  readonly before: string;
+  /** Whether a door or a reader that is gone was taken out on purpose. */
+  readonly mayDrop?: boolean;
+  /** Whether the starter has given up on it. */
+  readonly givenUp?: () => boolean;
+  /** What is wrong with the payload itself, asked before the box is watched. */
+  readonly wrong?: (ended: AbortSignal) => Promise<string | undefined>;
+}
+
+function behindGate(
+  { updates, data, box, deadlineMs, steadyMs }: Settings,
+  { clock }: PayloadParts,
+  backEnd: Payload["backEnd"],
+  { name, before, mayDrop = false, givenUp = () => false, wrong }: Watched,
+): Payload {
+  const gate = new HealthGate({
     probe: boxProbe(box, clock),
     freeBytes: () => SYSTEM_TOOLS.freeBytes(data),
-    file: join(updates, note),
+    file: join(updates, before),
     clock,
     mayDrop,
     ...deadlineMs === undefined ? {} : { deadlineMs },
     ...steadyMs === undefined ? {} : { steadyMs },
   });
+  return {
+    backEnd,
+    stateFile: join(updates, `${name}.json`),
+    clear: (windowOpen, ended) => gate.clear(windowOpen, ended),
+    health: async (ended) => await wrong?.(ended) ?? await gate.watch(SLOT, givenUp, ended),
+  };
 }
