@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { UpdateFault } from "../agent/back_end.ts";
 import { parseConfigRelease } from "../manifest/mod.ts";
-import { StandIn, type StandInParts } from "../stand_in/mod.ts";
+import { StandInBackEnd, type StandInParts } from "../stand_in/mod.ts";
 import { findInBundle } from "./bundle.ts";
 
 /** What the back end of configurations is made of. */
@@ -17,9 +17,9 @@ export interface ConfigBackEndOptions extends StandInParts {
 const BUNDLE_BYTES_MAX = 64 << 20;
 
 /** Gives a box another box.yaml: the next start reads it. */
-export function configBackEnd(options: ConfigBackEndOptions): StandIn {
+export function configBackEnd(options: ConfigBackEndOptions): StandInBackEnd {
   const { config, boxId, restart, ...parts } = options;
-  return new StandIn({
+  return new StandInBackEnd({
     ...parts,
     kind: "config",
     bundleBytesMax: BUNDLE_BYTES_MAX,

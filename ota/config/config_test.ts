@@ -10,7 +10,7 @@ import {
   notePaths,
   readNote,
   type Running,
-  type StandIn,
+  type StandInBackEnd,
   TEXT_BYTES_MAX,
 } from "../stand_in/mod.ts";
 import { bundleLine, findInBundle } from "./bundle.ts";
@@ -63,7 +63,7 @@ async function desk(bundle = BUNDLE, boxId = "bx-1") {
   };
 }
 
-async function tried(at: Awaited<ReturnType<typeof desk>>): Promise<StandIn> {
+async function tried(at: Awaited<ReturnType<typeof desk>>): Promise<StandInBackEnd> {
   const backEnd = at.start();
   await backEnd.fetch(at.wanted, never);
   await backEnd.stage(at.wanted, never);

@@ -1,6 +1,6 @@
 import { UpdateFault } from "../agent/back_end.ts";
 import { parsePolicyRelease } from "../manifest/mod.ts";
-import { StandIn, type StandInParts, TEXT_BYTES_MAX } from "../stand_in/mod.ts";
+import { StandInBackEnd, type StandInParts, TEXT_BYTES_MAX } from "../stand_in/mod.ts";
 import { settingsText } from "./settings.ts";
 
 /** What the back end of settings is made of. */
@@ -16,10 +16,10 @@ const LOOK_EVERY_MS = 1_000;
 const POLICY_MS_MAX = 10 * 60_000;
 
 /** Has a box use other settings; it finds them by itself, without a new start. */
-export function policyBackEnd(options: PolicyBackEndOptions): StandIn {
+export function policyBackEnd(options: PolicyBackEndOptions): StandInBackEnd {
   const { district, settings, ...parts } = options;
   const { clock } = parts;
-  return new StandIn({
+  return new StandInBackEnd({
     ...parts,
     kind: "policy",
     bundleBytesMax: TEXT_BYTES_MAX,

@@ -15,7 +15,7 @@ export interface Running {
   readonly fault?: string;
 }
 
-/** What a {@link StandIn} shares with all payloads. */
+/** What a {@link StandInBackEnd} shares with all payloads. */
 export interface StandInParts {
   /** The updater's folder. */
   readonly updates: string;
@@ -49,7 +49,7 @@ const TAKEN_MS_MAX = 180_000;
  * Gives a box another text, which it uses instead of its own until that is changed: on trial first, then
  * confirmed for good or taken away. One that has faults is not taken by the box, which says so.
  */
-export class StandIn implements BackEnd {
+export class StandInBackEnd implements BackEnd {
   readonly #options: StandInOptions;
   readonly #dir: string;
   readonly #paths: ReturnType<typeof notePaths>;

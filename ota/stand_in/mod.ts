@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { type Running, StandIn, type StandInParts } from "./back_end.ts";
+export { type Running, StandInBackEnd, type StandInParts } from "./back_end.ts";
 export {
   notePaths,
   readNote,

@@ -25,7 +25,14 @@ import {
   PolicyError,
   unpackCompiled,
 } from "./compile.ts";
-import { NO_STAND_INS, settingsHash, standIn, type StandIns, type Stood } from "./stand_in.ts";
+import {
+  NO_STAND_INS,
+  settingsHash,
+  type StandIn,
+  standIn,
+  type StandIns,
+  type Stood,
+} from "./stand_in.ts";
 
 /** Who a policy came from. Versions are compared within one source only. */
 export type PolicySource = "district" | "file";
@@ -163,22 +170,19 @@ export class PolicyStore implements Disposable {
     if (row === undefined) return undefined;
     const { source } = row;
     const settings = this.#settings(row)?.name ?? "";
+    let stood: Stood | undefined;
     let fault: string | undefined;
     for (const candidate of standIns.candidates) {
-      if (candidate.base !== settings) continue;
-      const before = this.#stood(row);
-      const { bundle } = candidate;
-      if (before?.bundle === bundle) return { source, settings, ...before, ...maybe(fault) };
+      if (stood !== undefined || candidate.base !== settings) continue;
       try {
-        const compiled = standIn(this.#policy(row), this.#own(row), candidate, standIns);
-        this.#keep(row, { bundle, compiled });
-        return { source, settings, bundle, compiled, ...maybe(fault) };
+        stood = this.#stand(row, candidate, standIns);
       } catch (cause) {
         if (!(cause instanceof PolicyError)) throw cause;
         fault ??= cause.message;
       }
     }
-    return { source, settings, bundle: "", compiled: this.#own(row), ...maybe(fault) };
+    const { bundle, compiled } = stood ?? { bundle: "", compiled: this.#own(row) };
+    return { source, settings, bundle, compiled, ...fault === undefined ? {} : { fault } };
   }
 
   /**
@@ -287,6 +291,16 @@ export class PolicyStore implements Disposable {
     this.#db.prepare("INSERT INTO settings VALUES (?, ?, ?)").run(row.id, hash, name);
   }
 
+  /** As it is compiled with `candidate`: that is kept for the next start. */
+  #stand(row: Row, candidate: StandIn, standIns: StandIns): Stood {
+    const kept = this.#stood(row);
+    const { bundle } = candidate;
+    if (kept?.bundle === bundle) return kept;
+    const compiled = standIn(this.#policy(row), this.#own(row), candidate, standIns);
+    this.#keep(row, { bundle, compiled });
+    return { bundle, compiled };
+  }
+
   /** How it was last compiled with others' settings. */
   #stood({ id }: Row): Stood | undefined {
     const row = this.#db.prepare("SELECT bundle, format, compiled FROM stood_in WHERE policy=?")
@@ -313,10 +327,6 @@ export class PolicyStore implements Disposable {
     this.#closed = true;
     this.#db.close();
   }
-}
-
-function maybe(fault: string | undefined): { readonly fault?: string } {
-  return fault === undefined ? {} : { fault };
 }
 
 /** SQLite opens a file with a write-ahead log in less. */
