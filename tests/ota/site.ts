@@ -338,15 +338,20 @@ export class UpdateSite implements AsyncDisposable {
     return new AppSlots(this.#app).good();
   }
 
-  /** Kills the updater once, the moment that an update of `kind` is in `state`. @returns whether it was. */
-  killIn(kind: string, state: string): () => boolean {
+  /** Rolls `path` out and kills the updater once, in `state`: it must be installed all the same. @returns the rollout's id. */
+  async installedThoughKilled(kind: string, state: string, path: string): Promise<number> {
     let killed = false;
     this.updater.onLine = (line) => {
       if (killed || !line.includes(`"kind":"${kind}","at":"${state}"`)) return;
       killed = true;
       this.updater.kill("SIGKILL");
     };
-    return () => killed;
+    const rollout = await this.roll(path);
+    const told = await this.outcome(rollout);
+    this.updater.onLine = undefined;
+    assert.ok(killed, `it was never ${state}`);
+    assert.equal(told.state, "installed", `${state}: ${told.reason}`);
+    return rollout;
   }
 
   /** Counts of grants on record, as `gatehouse events` has them. */
