@@ -38,7 +38,8 @@ after each switch: whatever started it starts it again, from the release that is
   --config FILE       the box's box.yaml: takes configuration from the district too; default
                       GATEHOUSE_CONFIG of the environment
   --root FILE         the publisher's root metadata, as shipped; default UPDATES/root.json
-  --assign-role NAME  who may assign in the publisher's delegations; default assign
+  --assign-role NAME  who may assign in the publisher's delegations; default assign. With assign-NAME
+                      settings of a policy are taken only when they are for the district NAME
   --box URL           the box's own interface; default http://127.0.0.1:9180
   --restart COMMAND   restarts the box; default "systemctl --no-block restart gatehouse-box.service"
   --system            this machine runs from a card image: updates the system too, through RAUC
