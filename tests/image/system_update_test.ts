@@ -103,6 +103,10 @@ const BAD_SYSTEMS = [
     ...{ spoil: spoilInitrd, says: /did-not-start/ },
   },
   { what: "a door that does not open", version: "0.4.0", spoil: spoilBox, says: /unhealthy/ },
+  {
+    ...{ what: "an updater that does not start", version: "0.4.5" },
+    ...{ spoil: spoilUpdater, says: /did-not-start/ },
+  },
 ] as const;
 
 /** A bad system is gone by itself, and the one before it runs again. */
@@ -301,8 +305,26 @@ async function spoilInitrd(root: string): Promise<void> {
   await Deno.writeFile(file, new Uint8Array((await Deno.stat(file)).size).fill(0x5a));
 }
 
-async function spoilBox(root: string): Promise<void> {
-  const unit = join(root, "usr/lib/systemd/system/gatehouse-box.service");
-  const text = await Deno.readTextFile(unit);
-  await Deno.writeTextFile(unit, text.replace(/^ExecStart=.*$/m, "ExecStart=/bin/false"));
+function spoilBox(root: string): Promise<void> {
+  return change(root, "gatehouse-box.service", /^ExecStart=.*$/m, "ExecStart=/bin/false");
+}
+
+/** Nobody is there to look after the trial; the 20 minutes until it is over are three here. */
+async function spoilUpdater(root: string): Promise<void> {
+  await change(root, "gatehouse-updater.service", /^ExecStart=.*$/m, "ExecStart=/bin/false");
+  await change(root, "gatehouse-trial.service", "sleep 1200", "sleep 180");
+}
+
+/** Changes the one place in a unit of the system in `root`. */
+async function change(
+  root: string,
+  unit: string,
+  place: RegExp | string,
+  to: string,
+): Promise<void> {
+  const file = join(root, "usr/lib/systemd/system", unit);
+  const text = await Deno.readTextFile(file);
+  const changed = text.replace(place, to);
+  assert.notEqual(changed, text, `${unit} has no ${place}`);
+  await Deno.writeTextFile(file, changed);
 }
