@@ -4,12 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { UpdateState } from "../../ota/agent/mod.ts";
+import { WAY } from "../../ota/testing/mod.ts";
 import { UpdateRig } from "./rig.ts";
 
 const ballast = (bytes: number, seed: number) =>
   new Uint8Array(bytes).map((_, i) => Math.imul(i + seed, 2_654_435_761) >>> 24);
-const PATH = ["fetching", "staging", "waiting", "switching", "trial", "confirming", "idle"];
 
 /** What a box says on its way from `old` to `now`, killed in no state. */
 const whole = (old: string, now: string) => [
@@ -63,7 +62,7 @@ Deno.test("an update from what is built in, then by a delta, then nothing more",
   ]);
 });
 
-for (const dieIn of PATH as UpdateState["at"][]) {
+for (const dieIn of WAY) {
   Deno.test(`killed in ${dieIn}: it goes on from there and ends on the new version`, async () => {
     await using rig = await UpdateRig.make();
     const { wanted } = await rig.release("0.2.0", ballast(50_000, 1));
@@ -71,9 +70,9 @@ for (const dieIn of PATH as UpdateState["at"][]) {
     const said = await rig.run();
     // The starts that the kill costs apart, the chain is the one of an update that nobody killed.
     const states = said.filter((word) => word.startsWith("state "));
-    assert.deepEqual(states, PATH.map((at) => `state ${at}`));
+    assert.deepEqual(states, WAY.map((at) => `state ${at}`));
     const at = said.indexOf(`state ${dieIn}`);
-    const before = PATH.indexOf(dieIn) <= PATH.indexOf("switching") ? "0.1.0" : "0.2.0";
+    const before = WAY.indexOf(dieIn) <= WAY.indexOf("switching") ? "0.1.0" : "0.2.0";
     assert.equal(said[at + 1], `start ${before}`, said.join("\n"));
     assert.equal(rig.slots().good(), wanted.sha256);
     assert.equal(rig.slots().trial(), undefined);

@@ -3,7 +3,7 @@
  * bad. The door opens whatever comes.
  */
 import assert from "node:assert/strict";
-import type { UpdateState } from "../../ota/agent/mod.ts";
+import { WAY } from "../../ota/testing/mod.ts";
 import { until } from "../support/gate_bench.ts";
 import { UpdateSite } from "./site.ts";
 
@@ -83,11 +83,8 @@ Deno.test("a bundle without this box restarts nothing", async () => {
 
 Deno.test("updater killed in every state, the box ends with the new configuration", async () => {
   await using site = await UpdateSite.open();
-  const states: UpdateState["at"][] = [
-    ...["fetching", "staging", "waiting", "switching", "trial", "confirming", "idle"] as const,
-  ];
   let before = "";
-  for (const [turn, state] of states.entries()) {
+  for (const [turn, state] of WAY.entries()) {
     const yaml = await changed(site, (text) => `${text}# ${turn}\n`);
     const path = await site.configuration(`3.0.${turn}`, { [site.boxId]: yaml });
     await site.installedThoughKilled("config", state, path);

@@ -3,7 +3,7 @@
  * are in force, and the box is never started anew.
  */
 import assert from "node:assert/strict";
-import type { UpdateState } from "../../ota/agent/mod.ts";
+import { WAY } from "../../ota/testing/mod.ts";
 import { LI, load, POLICY, until, ZHANG } from "../support/gate_bench.ts";
 import { random, seedOfRun } from "../crash/random.ts";
 import { UpdateSite } from "./site.ts";
@@ -113,12 +113,9 @@ Deno.test("settings that shut a door or do not fit are not taken, and say why; t
 
 Deno.test("updater killed in every state, the box ends with the new settings; rolled back, with those before", async () => {
   await using site = await UpdateSite.open();
-  const states: UpdateState["at"][] = [
-    ...["fetching", "staging", "waiting", "switching", "trial", "confirming", "idle"] as const,
-  ];
   let before = "";
   let last = 0;
-  for (const [turn, state] of states.entries()) {
+  for (const [turn, state] of WAY.entries()) {
     const swapped = turn % 2 === 0;
     const holidays = [{ id: "h", name: `${turn}`, from: "2026-10-01", to: "2026-10-01" }];
     const path = await site.settings(`3.0.${turn}`, { ...swapped ? SWAPPED : OWN, holidays });

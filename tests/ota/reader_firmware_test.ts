@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import type { UpdateState } from "../../ota/agent/mod.ts";
+import { WAY } from "../../ota/testing/mod.ts";
 import { crc16 } from "../../hal/mod.ts";
 import { random, seedOfRun } from "../crash/random.ts";
 import { clock, until, ZHANG } from "../support/gate_bench.ts";
@@ -96,10 +96,7 @@ Deno.test("a box without readers of the model has nothing to do", async () => {
 Deno.test("updater or box killed in every state, each reader gets its firmware, and once", async () => {
   await using site = await UpdateSite.open();
   const { inside, outside } = site.bench;
-  const states: UpdateState["at"][] = [
-    ...["fetching", "staging", "waiting", "switching", "trial", "confirming", "idle"] as const,
-  ];
-  for (const [turn, state] of states.entries()) {
+  for (const [turn, state] of WAY.entries()) {
     const version = [2, turn, 0] as const;
     const path = await site.firmware(version.join("."), file(version, 4_000));
     await site.installedThoughKilled("firmware", state, path);
