@@ -35,8 +35,8 @@ export interface UpdaterOptions {
   readonly assignRole: string;
   /** By the first segment of a target's path: `app`, `os`, `firmware`, … */
   readonly payloads: Readonly<Record<string, Payload>>;
-  /** What the district is told of this box. */
-  readonly attributes: () => Readonly<Record<string, string>>;
+  /** What the district is told of this box, whenever it has changed. */
+  readonly attributes: (signal: AbortSignal) => Promise<Readonly<Record<string, string>>>;
   /** Learns the district's time, so that the trust's floor rises with it; before each poll. */
   readonly learnTime: (signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
@@ -74,6 +74,8 @@ export class Updater implements AsyncDisposable {
   /** What was refused before an agent saw it: the action and why. */
   readonly #refused = new Map<number, string>();
   readonly #stop = new AbortController();
+  /** The attributes that it has heard. */
+  #told = "";
   #windowOpen = false;
   #wake: () => void = () => {};
   #work: Promise<void> = Promise.resolve();
@@ -170,7 +172,12 @@ export class Updater implements AsyncDisposable {
     await learnTime(signal);
     await this.#tell(signal);
     const poll = await ddi.poll(signal);
-    if (poll.wantsAttributes) await ddi.attributes(this.#options.attributes(), signal);
+    const attributes = await this.#options.attributes(signal);
+    const now = JSON.stringify(attributes);
+    if (poll.wantsAttributes || now !== this.#told) {
+      await ddi.attributes(attributes, signal);
+      this.#told = now;
+    }
     if (poll.cancel !== undefined) await this.#cancel(poll.cancel, signal);
     else if (poll.install !== undefined) await this.#install(poll.install, signal);
     else this.#nothing();

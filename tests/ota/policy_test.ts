@@ -15,6 +15,9 @@ const SWAPPED = {
   ...OWN,
   accessLevels: [{ ...staff!, grants: night!.grants }, { ...night!, grants: staff!.grants }],
 };
+/** What the district knows of it. */
+const told = async (site: UpdateSite) =>
+  (await site.desk.ok("li", "GET", "controllers"))[0].attributes["policy.sha256"];
 const running = async (site: UpdateSite) => (await site.health())?.vitals.policy.bundle;
 const loaded = async (site: UpdateSite, name: string) =>
   await until(
@@ -52,6 +55,7 @@ Deno.test("settings are tried, kept over a start, and end when the district chan
   assert.deepEqual([await zhang(site), await li(site)], [false, true]);
   const bundle = await running(site);
   assert.match(bundle, /^[0-9a-f]{64}$/);
+  await until("the district knows it", async () => await told(site) === bundle);
   site.box.kill("SIGKILL");
   await until(
     "the box is back",
@@ -72,6 +76,7 @@ Deno.test("settings are tried, kept over a start, and end when the district chan
   });
   await loaded(site, "file:3");
   assert.equal(await running(site), "");
+  await until("the district knows that it is over", async () => await told(site) === "");
   await load(site.bench, { ...POLICY });
   await loaded(site, "file:4");
   assert.deepEqual([await zhang(site), await li(site)], [true, false]);

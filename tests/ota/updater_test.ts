@@ -66,10 +66,16 @@ Deno.test("a rollout taken back brings a box back to what it had, and its door o
   const ended = await site.outcome(second);
   assert.equal(ended.state, "installed", ended.reason);
   assert.equal(site.good(), site.slots.get("0.3.0"));
+  const runs = async (version: string) => {
+    const [{ attributes }] = await site.desk.ok("li", "GET", "controllers");
+    return attributes["app.sha256"] === site.slots.get(version);
+  };
+  await until("the district knows what runs", () => runs("0.3.0"));
   const { rollouts: [back] } = await site.desk.ok("wang", "POST", `rollouts/${second}/roll-back`);
   const { state, reason } = await site.outcome(back.id);
   assert.equal(state, "installed", reason);
   assert.equal(site.good(), site.slots.get("0.2.0"));
+  await until("the district knows that it runs again", () => runs("0.2.0"));
   await site.untilHealthy(site.slots.get("0.2.0")!);
   await site.mustOpen();
 });
