@@ -7,6 +7,9 @@
 import { join } from "node:path";
 import { run } from "../../images/run.ts";
 
+/** Where certificates are shown and keys given (RFC 8915, 4). */
+const NTS_PORT = 4460;
+
 /** A server that is not started yet. */
 export interface TimeServer {
   /** Who signs its certificate, in PEM. */
@@ -49,6 +52,7 @@ bindcmdaddress ${join(folder, "socket")}
 cmdport 0
 `,
   );
+  refuseAnother();
   // That system's own libraries; -x: this machine's clock is nobody's to set.
   const child = new Deno.Command(join(root, "usr/lib64/ld-linux-x86-64.so.2"), {
     args: [
@@ -65,4 +69,17 @@ cmdport 0
       await child.status;
     },
   };
+}
+
+/** chrony would share the ports with another, and a guest be answered by either: its time would never be right. */
+function refuseAnother(): void {
+  try {
+    Deno.listen({ port: NTS_PORT }).close();
+  } catch (cause) {
+    throw new Error(
+      `another server of authenticated time is at port ${NTS_PORT} of this machine, of a test that runs ` +
+        `or was killed: \`ss -ltnp\` says which`,
+      { cause },
+    );
+  }
 }
