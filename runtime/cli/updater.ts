@@ -22,7 +22,7 @@ import {
   type Settings,
   systemPayload,
 } from "./updater_payloads.ts";
-import { boxProbe } from "./updater_box.ts";
+import { standIns } from "./updater_box.ts";
 import { DATA_DIR_DEFAULT, EXIT, readArgs, UsageError } from "./usage.ts";
 
 const HELP = `
@@ -56,8 +56,6 @@ Exit codes: 0 stopped as asked or after a switch, 1 it cannot run, 2 bad usage.
 `;
 
 const CALL_MS_MAX = 30_000;
-/** What the district keeps of one attribute. */
-const ATTRIBUTE_CHARS_MAX = 1_024;
 const RESTART_DEFAULT = "systemctl --no-block restart gatehouse-box.service";
 /** What the box's user may ask of systemd, by a rule of polkit. */
 const REBOOT_DEFAULT = "systemctl --no-block --job-mode=replace-irreversibly start reboot.target";
@@ -193,24 +191,6 @@ async function runUpdater(
   updater.start();
   log.info("updater started", { version: VERSION, slot: backEnd.running() ?? "built-in" });
   await aborted(AbortSignal.any([signal, leave.signal]));
-}
-
-/** What the box says of the bundles that stand in for its file and its policy's settings, or said last. */
-function standIns(box: string, clock: Clock) {
-  const probe = boxProbe(box, clock);
-  let said: Readonly<Record<string, string>> = {};
-  return async (signal: AbortSignal) => {
-    const health = await probe(signal);
-    if (health === undefined) return said;
-    const { config, policy } = health;
-    const fault = (text = "") => text.slice(0, ATTRIBUTE_CHARS_MAX);
-    return said = {
-      "config.sha256": config.bundle,
-      "config.fault": fault(config.fault),
-      "policy.sha256": policy.bundle,
-      "policy.fault": fault(policy.fault),
-    };
-  };
 }
 
 function districtCalls(client: DistrictClient, clock: Clock): DistrictCalls {

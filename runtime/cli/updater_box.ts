@@ -5,6 +5,8 @@ import type { BoxHealth } from "../../ota/updater/mod.ts";
 /** A box that is busy answers late; one that takes longer does not answer. */
 const ANSWER_MS_MAX = 3_000;
 const ANSWER_BYTES_MAX = 256 << 10;
+/** What the district keeps of one attribute. */
+const ATTRIBUTE_CHARS_MAX = 1_024;
 const id = v.pipe(v.string(), v.maxLength(64));
 
 const HealthSchema = v.object({
@@ -77,5 +79,29 @@ export function boxProbe(
     } finally {
       cancel();
     }
+  };
+}
+
+/**
+ * What the box at `url` says of the bundles that stand in for its file and its policy's settings, or said
+ * last, as attributes for the district.
+ */
+export function standIns(
+  url: string,
+  clock: Clock,
+): (signal: AbortSignal) => Promise<Readonly<Record<string, string>>> {
+  const probe = boxProbe(url, clock);
+  let said: Readonly<Record<string, string>> = {};
+  return async (signal: AbortSignal) => {
+    const health = await probe(signal);
+    if (health === undefined) return said;
+    const { config, policy } = health;
+    const fault = (text = "") => text.slice(0, ATTRIBUTE_CHARS_MAX);
+    return said = {
+      "config.sha256": config.bundle,
+      "config.fault": fault(config.fault),
+      "policy.sha256": policy.bundle,
+      "policy.fault": fault(policy.fault),
+    };
   };
 }

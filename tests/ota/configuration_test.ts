@@ -14,6 +14,9 @@ const without = (what: string) => (yaml: string) => {
   const lines = yaml.split("\n").filter((line) => !line.includes(what));
   return lines.join("\n");
 };
+/** What the district knows of it. */
+const told = async (site: UpdateSite) =>
+  (await site.desk.ok("li", "GET", "controllers"))[0].attributes["config.sha256"];
 const running = async (site: UpdateSite) => (await site.health())?.vitals.config.bundle;
 
 Deno.test("a configuration is tried, kept over restarts, and the box's own file wins when it is changed", async () => {
@@ -34,6 +37,7 @@ Deno.test("a configuration is tried, kept over restarts, and the box's own file 
   await site.mustOpen();
   const bundle = await running(site);
   assert.match(bundle, /^[0-9a-f]{64}$/);
+  await until("the district knows it", async () => await told(site) === bundle);
   site.box.kill("SIGKILL");
   await until("the box is back", async () => (await readers())?.length === 1);
   assert.equal(await running(site), bundle);
@@ -43,6 +47,7 @@ Deno.test("a configuration is tried, kept over restarts, and the box's own file 
   site.box.kill("SIGKILL");
   await until("the box is back with its own", async () => (await readers())?.length === 2);
   assert.equal(await running(site), "");
+  await until("the district knows that it is over", async () => await told(site) === "");
   await site.mustOpen();
 });
 

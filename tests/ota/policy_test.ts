@@ -16,8 +16,8 @@ const SWAPPED = {
   accessLevels: [{ ...staff!, grants: night!.grants }, { ...night!, grants: staff!.grants }],
 };
 /** What the district knows of it. */
-const told = async (site: UpdateSite) =>
-  (await site.desk.ok("li", "GET", "controllers"))[0].attributes["policy.sha256"];
+const told = async (site: UpdateSite, what: "sha256" | "fault" = "sha256") =>
+  (await site.desk.ok("li", "GET", "controllers"))[0].attributes[`policy.${what}`];
 const running = async (site: UpdateSite) => (await site.health())?.vitals.policy.bundle;
 const loaded = async (site: UpdateSite, name: string) =>
   await until(
@@ -114,6 +114,28 @@ Deno.test("settings that shut a door or do not fit are not taken, and say why; t
     });
     assert.deepEqual([await zhang(site), await li(site)], [true, false]);
   }
+});
+
+Deno.test("settings that a new cardholder does not fit end at once, and the district hears why", async () => {
+  await using site = await UpdateSite.open();
+  // A level that nobody has yet, and that the settings to come leave out.
+  const own = { ...POLICY, accessLevels: [...POLICY.accessLevels, { ...night!, id: "guests" }] };
+  await load(site.bench, own);
+  await loaded(site, "file:2");
+  const { state, reason } = await site.outcome(
+    await site.roll(await site.settings("2.0.0", SWAPPED)),
+  );
+  assert.equal(state, "installed", reason);
+  await until("the district knows it", async () => await told(site) === await running(site));
+  const wang = { id: 3, name: "王五", accessLevels: ["guests"] };
+  await load(site.bench, { ...own, cardholders: [...POLICY.cardholders, wang] });
+  await until("its own are in force", async () => await running(site) === "");
+  assert.deepEqual([await zhang(site), await li(site)], [true, false]);
+  await until(
+    "the district knows why",
+    async () => /cardholder 3 has access level guests/.test(await told(site, "fault")),
+  );
+  assert.equal(await told(site), "");
 });
 
 Deno.test("updater killed in every state, the box ends with the new settings; rolled back, with those before", async () => {
