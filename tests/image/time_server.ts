@@ -78,7 +78,7 @@ function refuseAnother(): void {
   } catch (cause) {
     throw new Error(
       `another server of authenticated time is at port ${NTS_PORT} of this machine, of a test that runs ` +
-        `or was killed: \`ss -ltnp\` says which`,
+        `or was killed: stop it; \`ss -ltnp\` says which`,
       { cause },
     );
   }
